@@ -1,0 +1,1 @@
+//! TDX quotes, collateral, policy, measurements and the simulated platform.

@@ -1,0 +1,1 @@
+//! Access to TON: accounts, transactions, getters run locally, wallets and messages.

@@ -1,0 +1,2 @@
+//! The cocoon command.
+fn main() {}

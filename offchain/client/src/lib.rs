@@ -1,0 +1,1 @@
+//! The client: a library and a local OpenAI-compatible endpoint.

@@ -1,0 +1,1 @@
+//! An embedded TON network: real TVM, internal messages, fees, block clock, faucet and time travel.

@@ -1,0 +1,1 @@
+//! RA-TLS links with multiplexed streams: one abstraction for both hops.

@@ -1,0 +1,1 @@
+//! Payment channels off chain: ledgers, vouchers and the durable voucher store.

@@ -1,0 +1,1 @@
+//! The proxy: routes requests to workers, meters them and holds vouchers.

@@ -1,0 +1,1 @@
+//! The watcher: follows the chain, claims and settles channels.

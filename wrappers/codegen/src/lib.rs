@@ -1,0 +1,1 @@
+//! Generates the Rust bindings of the contracts from the compiler's ABI.

@@ -1,0 +1,1 @@
+//! Typed Rust bindings of the contracts, generated from the compiler's ABI.
