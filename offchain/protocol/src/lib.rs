@@ -6,12 +6,14 @@
 //!   no bare integer crosses a crate boundary;
 //! * **signed things** ([`Voucher`], [`CloseAuth`], [`Receipt`]): TON cells, because a contract must be able to check
 //!   the same bytes; the signature is Ed25519 over the cell's representation hash;
-//! * **frames** ([`frame`]): what client, proxy and worker say to each other inside an attested link.
+//! * **frames** ([`frame`]): what client, proxy and worker say to each other inside an attested link, with the
+//!   application's side of it in [`openai`].
 
 pub mod fault;
 pub mod frame;
 pub mod hash;
 pub mod keys;
+pub mod openai;
 pub mod price;
 pub mod receipt;
 pub mod units;
