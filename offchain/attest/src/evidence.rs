@@ -1,0 +1,142 @@
+//! The certificate's extension: parsed, and checked as far as that costs no signature.
+
+use ciborium::Value;
+use dcap_qvl::quote::{Quote, TDReport10};
+use sha2::{Digest, Sha384};
+use x509_parser::certificate::X509Certificate;
+use x509_parser::oid_registry::{Oid, asn1_rs::oid};
+use x509_parser::prelude::FromDer;
+
+use crate::claims::{Claims, malformed, report_data, to_cbor};
+use crate::error::AttestError;
+use crate::measurements::{Measurements, TdAttribute};
+
+/// Largest certificate that is read, in bytes. A certificate with a quote has some 6 KB.
+pub const MAX_CERTIFICATE: usize = 32 * 1024;
+/// The extension that carries evidence: TCG DICE tagged evidence. It is not critical, because TLS libraries refuse
+/// certificates with critical extensions that they do not know.
+pub const OID_EVIDENCE: &[u64] = &[2, 23, 133, 5, 4, 9];
+/// CBOR tag of `[quote, claims]`, as in the interoperable RA-TLS proposal.
+pub const EVIDENCE_TAG: u64 = 60_000;
+
+const EVIDENCE: Oid<'static> = oid!(2.23.133.5.4.9);
+
+/// Evidence that is consistent in itself: the certificate's key is in the claims and the claims are in the quote. No
+/// signature has been checked.
+pub(crate) struct Evidence {
+    pub claims: Claims,
+    pub quote: ParsedQuote,
+}
+
+/// A quote that has been read but not verified.
+pub(crate) struct ParsedQuote {
+    pub raw: Vec<u8>,
+    pub quote: Quote,
+    pub measurements: Measurements,
+}
+
+/// The extension's content.
+pub(crate) fn encode(quote: &[u8], encoded_claims: &[u8]) -> Vec<u8> {
+    let pair = Value::Array(vec![Value::from(quote), Value::from(encoded_claims)]);
+    to_cbor(&Value::Tag(EVIDENCE_TAG, Box::new(pair)))
+}
+
+fn decode(bytes: &[u8]) -> Result<(Vec<u8>, Vec<u8>), AttestError> {
+    let value = ciborium::from_reader::<Value, _>(bytes).map_err(malformed)?;
+    if let Value::Tag(EVIDENCE_TAG, inner) = value
+        && let Value::Array(items) = *inner
+        && let Ok([Value::Bytes(quote), Value::Bytes(claims)]) = <[Value; 2]>::try_from(items)
+    {
+        // One encoding only, so that nothing rides along unnoticed.
+        if encode(&quote, &claims) == bytes {
+            return Ok((quote, claims));
+        }
+    }
+    Err(malformed("not 60000([quote, claims])"))
+}
+
+/// The parts of a certificate that matter here.
+struct Carrier {
+    quote: Vec<u8>,
+    encoded_claims: Vec<u8>,
+    spki_sha384: [u8; 48],
+}
+
+fn open(der: &[u8]) -> Result<Carrier, AttestError> {
+    if der.len() > MAX_CERTIFICATE {
+        return Err(AttestError::CertificateTooLarge { size: der.len(), limit: MAX_CERTIFICATE });
+    }
+    let bad = |why: String| AttestError::MalformedCertificate { why };
+    let (rest, certificate) = X509Certificate::from_der(der).map_err(|e| bad(e.to_string()))?;
+    if !rest.is_empty() {
+        return Err(bad(format!("{} bytes after its end", rest.len())));
+    }
+    let mut evidence = certificate.extensions().iter().filter(|e| e.oid == EVIDENCE);
+    let extension = evidence.next().ok_or(AttestError::NoEvidence)?;
+    if evidence.next().is_some() {
+        return Err(malformed("two evidence extensions"));
+    }
+    let (quote, encoded_claims) = decode(extension.value)?;
+    let spki_sha384 = Sha384::digest(certificate.public_key().raw).into();
+    Ok(Carrier { quote, encoded_claims, spki_sha384 })
+}
+
+/// The claims of a certificate, unchecked.
+pub(crate) fn claims_of(der: &[u8]) -> Result<Claims, AttestError> {
+    Claims::decode(&open(der)?.encoded_claims)
+}
+
+impl Evidence {
+    /// Reads a certificate and checks everything that needs no public-key operation, so that garbage costs microseconds
+    /// (attacks 71, 75).
+    pub fn from_certificate(der: &[u8]) -> Result<Self, AttestError> {
+        let carrier = open(der)?;
+        let claims = Claims::decode(&carrier.encoded_claims)?;
+        if claims.spki_sha384 != carrier.spki_sha384 {
+            return Err(AttestError::KeyNotBound);
+        }
+        let quote = ParsedQuote::parse(carrier.quote, &report_data(&carrier.encoded_claims))?;
+        Ok(Self { claims, quote })
+    }
+}
+
+impl ParsedQuote {
+    /// Reads a quote, which must be a sound TDX quote for `report_data` and nothing else.
+    pub fn parse(raw: Vec<u8>, report_data: &[u8; 64]) -> Result<Self, AttestError> {
+        let bad = |why: String| AttestError::MalformedQuote { why };
+        let quote = Quote::parse(&raw).map_err(|e| bad(format!("{e:#}")))?;
+        let report: &TDReport10 = quote.report.as_td10().ok_or_else(|| bad("not a quote of a trust domain".into()))?;
+        if report.report_data != *report_data {
+            return Err(AttestError::ReportDataMismatch);
+        }
+        let length = exact_length(&raw).ok_or_else(|| bad("it is cut off".into()))?;
+        if raw.len() != length {
+            return Err(bad(format!("{} bytes after its end", raw.len().saturating_sub(length))));
+        }
+        let measurements = Measurements::from(report);
+        if measurements.has(TdAttribute::Debug) {
+            return Err(AttestError::DebugTd);
+        }
+        if !measurements.has(TdAttribute::SeptVeDisable) {
+            return Err(AttestError::SeptVeDisableOff);
+        }
+        Ok(Self { raw, quote, measurements })
+    }
+}
+
+/// The number of bytes that a quote occupies: header, body, and signature data with its length prefix. Firmware pads
+/// quotes with zeros, and parsers ignore what follows the end (attack 72): issuers cut, verifiers refuse.
+pub(crate) fn exact_length(quote: &[u8]) -> Option<usize> {
+    const HEADER: usize = 48;
+    const TD_REPORT_1_0: usize = 584;
+    let version = u16::from_le_bytes(quote.get(0..2)?.try_into().ok()?);
+    let body = match version {
+        4 => TD_REPORT_1_0,
+        5 => 6 + usize::try_from(u32::from_le_bytes(quote.get(50..54)?.try_into().ok()?)).ok()?,
+        _ => return None,
+    };
+    let signatures = HEADER.checked_add(body)?;
+    let size: [u8; 4] = quote.get(signatures..signatures.checked_add(4)?)?.try_into().ok()?;
+    let end = signatures.checked_add(4)?.checked_add(usize::try_from(u32::from_le_bytes(size)).ok()?)?;
+    (end <= quote.len()).then_some(end)
+}
