@@ -1,0 +1,344 @@
+//! The payee's side of a channel.
+
+use std::collections::BTreeMap;
+
+use cocoon_protocol::frame::{Books, ChannelTerms};
+use cocoon_protocol::voucher::VerifyError;
+use cocoon_protocol::{GlobalId, Nano, SignedReceipt, SignedVoucher, StdAddr, UnixSeconds};
+
+use crate::RequestId;
+use crate::record::{PayeeRecord, RECORD_VERSION};
+
+/// Most vouchers kept per channel; beyond it, ones in the middle are thinned out, which costs only precision when a payer
+/// vanishes in mid-answer.
+const MAX_VOUCHERS: usize = 64;
+
+/// What fixes the payee's side.
+#[derive(Clone, Debug)]
+pub struct PayeeTerms {
+    /// The network.
+    pub global_id: GlobalId,
+    /// The channel contract.
+    pub channel: StdAddr,
+    /// What fixes its address.
+    pub terms: ChannelTerms,
+    /// A voucher must be valid for at least this many seconds more, so that there is time to claim.
+    pub expiry_margin: u32,
+}
+
+/// What a payee has been promised, has released and has billed in one channel.
+///
+/// A voucher counts only once it is durable: [`PayeeBooks::accept`] takes it in, [`PayeeBooks::record`] gives what must be
+/// written, and [`PayeeBooks::durable`] says that it was (P3.5).
+///
+/// Invariant: `billed + Σ granted ≤ best durable voucher ≤ deposit`, and each request's `consumed ≤ granted`.
+#[derive(Clone, Debug)]
+pub struct PayeeBooks {
+    fixed: PayeeTerms,
+    deposit: Nano,
+    billed: Nano,
+    /// By amount; with the version of the record that first has it.
+    vouchers: BTreeMap<Nano, (SignedVoucher, u64)>,
+    receipt: Option<SignedReceipt>,
+    in_flight: BTreeMap<RequestId, InFlight>,
+    next: u64,
+    version: u64,
+    durable: u64,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct InFlight {
+    reserved: Nano,
+    authorised: Nano,
+    granted: Nano,
+    consumed: Nano,
+}
+
+/// A request's worst case does not fit the channel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the channel has {available} left, but this request may cost {needed}; top the channel up or lower max_tokens")]
+pub struct AdmitError {
+    /// Cost of the worst case.
+    pub needed: Nano,
+    /// Deposit less what is billed and reserved.
+    pub available: Nano,
+}
+
+/// A voucher is not acceptable.
+#[derive(Debug, thiserror::Error)]
+pub enum AcceptError {
+    /// It names another network (attack 4).
+    #[error("the voucher is for network {found}, this is network {expected}")]
+    Network {
+        /// What it names.
+        found: GlobalId,
+        /// Where we are.
+        expected: GlobalId,
+    },
+    /// It names another channel (attack 3).
+    #[error("the voucher is for channel {found}, not for {expected}")]
+    Channel {
+        /// What it names.
+        found: Box<StdAddr>,
+        /// Ours.
+        expected: Box<StdAddr>,
+    },
+    /// It expires too early to be claimed safely (attack 8).
+    #[error("the voucher expires at {valid_until}; it must be valid beyond {needed}")]
+    Expiring {
+        /// When it expires.
+        valid_until: UnixSeconds,
+        /// Until when it must be valid.
+        needed: UnixSeconds,
+    },
+    /// It promises more than there is (attack 9).
+    #[error("the voucher promises {cumulative}, but the channel's deposit is {deposit}")]
+    AboveDeposit {
+        /// What it promises.
+        cumulative: Nano,
+        /// What there is.
+        deposit: Nano,
+    },
+    /// It promises less than is billed (attack 1).
+    #[error("the voucher promises {cumulative}, but {billed} is billed already")]
+    BelowBilled {
+        /// What it promises.
+        cumulative: Nano,
+        /// What is billed.
+        billed: Nano,
+    },
+    /// The signature is wrong (attacks 6, 7).
+    #[error("the voucher is not signed by the channel's payer: {0}")]
+    Signature(#[from] VerifyError),
+}
+
+/// Consumption is not covered yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum ConsumeError {
+    /// The request is not in flight.
+    #[error("the request is not in flight in this channel")]
+    Unknown,
+    /// The durable vouchers do not cover this much.
+    #[error("{needed} is needed for this request, and vouchers cover {covered}")]
+    NotCovered {
+        /// The request's cost with what is to be released.
+        needed: Nano,
+        /// What is covered.
+        covered: Nano,
+    },
+}
+
+impl PayeeBooks {
+    /// Books of a channel in which nothing has happened yet.
+    pub fn new(fixed: PayeeTerms, deposit: Nano) -> Self {
+        Self {
+            fixed,
+            deposit,
+            billed: Nano::ZERO,
+            vouchers: BTreeMap::new(),
+            receipt: None,
+            in_flight: BTreeMap::new(),
+            next: 0,
+            version: 0,
+            durable: 0,
+        }
+    }
+
+    /// Books from disk; what was in flight is gone with the links that carried it, and was never billed.
+    pub fn restore(fixed: PayeeTerms, record: PayeeRecord, deposit: Nano) -> Self {
+        let mut books = Self::new(fixed, deposit);
+        books.billed = record.billed;
+        books.receipt = record.receipt;
+        books.vouchers = record.vouchers.into_iter().map(|v| (v.voucher.cumulative, (v, 0))).collect();
+        books
+    }
+
+    /// What must be on disk, with the version to report to [`PayeeBooks::durable`].
+    pub fn record(&self) -> (u64, PayeeRecord) {
+        let record = PayeeRecord {
+            version: RECORD_VERSION,
+            channel: self.fixed.channel.clone(),
+            terms: self.fixed.terms.clone(),
+            billed: self.billed,
+            vouchers: self.vouchers.values().map(|(v, _)| v.clone()).collect(),
+            receipt: self.receipt.clone(),
+        };
+        (self.version, record)
+    }
+
+    /// The record of this version is on disk.
+    pub fn durable(&mut self, version: u64) {
+        self.durable = self.durable.max(version);
+    }
+
+    /// True when everything up to this version is on disk.
+    pub fn is_durable(&self, version: u64) -> bool {
+        self.durable >= version
+    }
+
+    /// What fixes this side.
+    pub fn fixed(&self) -> &PayeeTerms {
+        &self.fixed
+    }
+
+    /// Sum of the costs of finished requests.
+    pub fn billed(&self) -> Nano {
+        self.billed
+    }
+
+    /// The deposit on chain.
+    pub fn deposit(&self) -> Nano {
+        self.deposit
+    }
+
+    /// The deposit on chain changed: it grows with a top-up and falls to what was claimed with a settlement.
+    pub fn set_deposit(&mut self, deposit: Nano) {
+        self.deposit = deposit;
+    }
+
+    /// The latest receipt issued here.
+    pub fn receipt(&self) -> Option<&SignedReceipt> {
+        self.receipt.as_ref()
+    }
+
+    /// Number of requests in flight.
+    pub fn in_flight(&self) -> usize {
+        self.in_flight.len()
+    }
+
+    /// What the payer is told at the start of a session (P2.3).
+    pub fn books(&self) -> Books {
+        Books { billed: self.billed, voucher: self.claimable().cloned(), receipt: self.receipt.clone() }
+    }
+
+    /// Takes a request in if its worst case fits the deposit (P3.3).
+    pub fn admit(&mut self, worst_case: Nano) -> Result<RequestId, AdmitError> {
+        let reserved: Nano = self.in_flight.values().map(|f| f.reserved).sum();
+        let available = self.deposit.saturating_sub(self.billed.saturating_add(reserved));
+        if worst_case > available {
+            return Err(AdmitError { needed: worst_case, available });
+        }
+        let id = RequestId(self.next);
+        self.next += 1;
+        let zero = Nano::ZERO;
+        self.in_flight.insert(id, InFlight { reserved: worst_case, authorised: zero, granted: zero, consumed: zero });
+        Ok(id)
+    }
+
+    /// Takes a voucher in after checking it. It counts once the returned version is durable.
+    pub fn accept(&mut self, signed: &SignedVoucher, now: UnixSeconds) -> Result<u64, AcceptError> {
+        let (v, fixed) = (&signed.voucher, &self.fixed);
+        if v.global_id != fixed.global_id {
+            return Err(AcceptError::Network { found: v.global_id, expected: fixed.global_id });
+        }
+        if v.channel != fixed.channel {
+            let (found, expected) = (Box::new(v.channel.clone()), Box::new(fixed.channel.clone()));
+            return Err(AcceptError::Channel { found, expected });
+        }
+        let needed = now.plus(fixed.expiry_margin);
+        if v.valid_until != UnixSeconds(0) && v.valid_until <= needed {
+            return Err(AcceptError::Expiring { valid_until: v.valid_until, needed });
+        }
+        if v.cumulative > self.deposit {
+            return Err(AcceptError::AboveDeposit { cumulative: v.cumulative, deposit: self.deposit });
+        }
+        if v.cumulative < self.billed {
+            return Err(AcceptError::BelowBilled { cumulative: v.cumulative, billed: self.billed });
+        }
+        if let Some((_, version)) = self.vouchers.get(&v.cumulative).filter(|(known, _)| known == signed) {
+            return Ok(*version);
+        }
+        signed.verify(&fixed.terms.payer_key)?;
+        self.version += 1;
+        self.vouchers.insert(v.cumulative, (signed.clone(), self.version));
+        self.prune();
+        Ok(self.version)
+    }
+
+    /// Takes in the exact voucher after an answer: forgets every higher one that is not needed for requests still in
+    /// flight (P3.7).
+    pub fn accept_exact(&mut self, signed: &SignedVoucher, now: UnixSeconds) -> Result<u64, AcceptError> {
+        let version = self.accept(signed, now)?;
+        let granted: Nano = self.in_flight.values().map(|f| f.granted).sum();
+        if signed.voucher.cumulative >= self.billed.saturating_add(granted) {
+            let higher = |amount: &Nano| *amount > signed.voucher.cumulative;
+            if self.vouchers.keys().any(higher) {
+                self.version += 1;
+                self.vouchers.retain(|amount, _| !higher(amount));
+                return Ok(self.version);
+            }
+        }
+        Ok(version)
+    }
+
+    /// The payer says how much it allows for a request in sum; held at its reservation.
+    pub fn authorise(&mut self, id: RequestId, amount: Nano) {
+        if let Some(request) = self.in_flight.get_mut(&id) {
+            request.authorised = request.authorised.max(amount.min(request.reserved));
+        }
+    }
+
+    /// How much a request may consume in sum: what its payer allows, as far as durable vouchers cover it beside everything
+    /// that is billed and granted to others. Never falls while the request is in flight.
+    pub fn covered(&mut self, id: RequestId) -> Nano {
+        let others: Nano = self.in_flight.iter().filter(|(other, _)| **other != id).map(|(_, f)| f.granted).sum();
+        let room = self.best_durable().saturating_sub(self.billed.saturating_add(others));
+        match self.in_flight.get_mut(&id) {
+            None => Nano::ZERO,
+            Some(request) => {
+                request.granted = request.granted.max(request.authorised.min(room));
+                request.granted
+            }
+        }
+    }
+
+    /// A request's output up to this cost is about to be released (P3.4): fails unless it is covered.
+    pub fn consume(&mut self, id: RequestId, cost: Nano) -> Result<(), ConsumeError> {
+        let covered = self.covered(id);
+        let request = self.in_flight.get_mut(&id).ok_or(ConsumeError::Unknown)?;
+        if cost > covered {
+            return Err(ConsumeError::NotCovered { needed: cost, covered });
+        }
+        request.consumed = request.consumed.max(cost);
+        Ok(())
+    }
+
+    /// Bills a request and takes it out of flight. The version must be durable before the payer is told.
+    pub fn finish(&mut self, id: RequestId, cost: Nano, receipt: Option<SignedReceipt>) -> Result<u64, ConsumeError> {
+        self.consume(id, cost)?;
+        self.in_flight.remove(&id);
+        self.billed = self.billed.saturating_add(cost);
+        self.receipt = receipt.or(self.receipt.take());
+        self.version += 1;
+        self.prune();
+        Ok(self.version)
+    }
+
+    /// Takes a request out of flight; nothing is billed (P3.8).
+    pub fn fail(&mut self, id: RequestId) {
+        self.in_flight.remove(&id);
+    }
+
+    /// The voucher to claim with: the smallest that covers what is billed.
+    pub fn claimable(&self) -> Option<&SignedVoucher> {
+        if self.billed.is_zero() {
+            return None;
+        }
+        self.vouchers.range(self.billed..).next().map(|(_, (v, _))| v)
+    }
+
+    fn best_durable(&self) -> Nano {
+        let durable = self.vouchers.iter().rev().find(|(_, (_, version))| *version <= self.durable);
+        durable.map_or(Nano::ZERO, |(amount, _)| *amount)
+    }
+
+    /// Drops vouchers below what is billed and thins the middle out when there are many.
+    fn prune(&mut self) {
+        let billed = self.billed;
+        self.vouchers.retain(|amount, _| *amount >= billed);
+        while self.vouchers.len() > MAX_VOUCHERS {
+            let Some(middle) = self.vouchers.keys().nth(1).copied() else { return };
+            self.vouchers.remove(&middle);
+        }
+    }
+}

@@ -1,0 +1,239 @@
+//! The payer's side of a channel.
+
+use std::collections::BTreeMap;
+
+use cocoon_protocol::frame::{Books, ChannelTerms};
+use cocoon_protocol::voucher::VerifyError;
+use cocoon_protocol::{GlobalId, Nano, StdAddr, Voucher};
+
+use crate::RequestId;
+use crate::record::{PayerRecord, RECORD_VERSION};
+
+/// What a payer has agreed to and promised in one channel.
+///
+/// Invariant: `billed + Σ reserved ≤ deposit`, and every amount that is signed is `billed + Σ authorised`, where each
+/// request's `authorised ≤ reserved`. So nothing that is signed exceeds the deposit, and the payee of a request gains at most
+/// what was authorised ahead.
+#[derive(Clone, Debug)]
+pub struct PayerBooks {
+    global_id: GlobalId,
+    channel: StdAddr,
+    terms: ChannelTerms,
+    deposit: Nano,
+    billed: Nano,
+    signed: Nano,
+    in_flight: BTreeMap<RequestId, InFlight>,
+    next: u64,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct InFlight {
+    reserved: Nano,
+    authorised: Nano,
+}
+
+/// The channel cannot pay for the worst case of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the channel has {available} left, but this request may cost {needed}; top the channel up or lower max_tokens")]
+pub struct Insufficient {
+    /// Cost of the worst case.
+    pub needed: Nano,
+    /// Deposit less what is billed and reserved.
+    pub available: Nano,
+}
+
+/// A voucher cannot be made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum AuthoriseError {
+    /// The request is not in flight.
+    #[error("the request is not in flight in this channel")]
+    Unknown,
+}
+
+/// A cost is not acceptable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum BillError {
+    /// The request is not in flight.
+    #[error("the request is not in flight in this channel")]
+    Unknown,
+    /// The payee asks for more than was authorised.
+    #[error("the payee bills {cost}, but only {authorised} was authorised for this request")]
+    TooMuch {
+        /// What is billed.
+        cost: Nano,
+        /// What was authorised.
+        authorised: Nano,
+    },
+}
+
+/// The payee's books cannot be adopted.
+#[derive(Debug, thiserror::Error)]
+pub enum ReconcileError {
+    /// The payee claims more than it can prove.
+    #[error("the payee says that {billed} is billed, but shows no voucher of ours for as much")]
+    Unproven {
+        /// What it claims.
+        billed: Nano,
+    },
+    /// The voucher that it shows is of another channel or network.
+    #[error("the payee shows a voucher of another channel or network")]
+    Foreign,
+    /// The signature under the voucher is not ours.
+    #[error("the payee shows a voucher that we have not signed: {0}")]
+    Forged(#[from] VerifyError),
+}
+
+impl PayerBooks {
+    /// Books of a channel in which nothing has happened yet.
+    pub fn new(global_id: GlobalId, channel: StdAddr, terms: ChannelTerms, deposit: Nano) -> Self {
+        Self {
+            global_id,
+            channel,
+            terms,
+            deposit,
+            billed: Nano::ZERO,
+            signed: Nano::ZERO,
+            in_flight: BTreeMap::new(),
+            next: 0,
+        }
+    }
+
+    /// Books from disk; what was in flight is gone with the links that carried it.
+    pub fn restore(global_id: GlobalId, record: PayerRecord, deposit: Nano) -> Self {
+        let mut books = Self::new(global_id, record.channel, record.terms, deposit);
+        books.billed = record.billed;
+        books.signed = record.signed;
+        books
+    }
+
+    /// What must be on disk.
+    pub fn record(&self) -> PayerRecord {
+        PayerRecord {
+            version: RECORD_VERSION,
+            channel: self.channel.clone(),
+            terms: self.terms.clone(),
+            billed: self.billed,
+            signed: self.signed,
+        }
+    }
+
+    /// The channel contract.
+    pub fn channel(&self) -> &StdAddr {
+        &self.channel
+    }
+
+    /// What fixes the channel's address.
+    pub fn terms(&self) -> &ChannelTerms {
+        &self.terms
+    }
+
+    /// Sum of the agreed costs of finished requests.
+    pub fn billed(&self) -> Nano {
+        self.billed
+    }
+
+    /// The highest cumulative amount ever signed.
+    pub fn signed(&self) -> Nano {
+        self.signed
+    }
+
+    /// The deposit on chain.
+    pub fn deposit(&self) -> Nano {
+        self.deposit
+    }
+
+    /// A top-up was seen on chain. The deposit never shrinks while the channel is open.
+    pub fn set_deposit(&mut self, deposit: Nano) {
+        self.deposit = self.deposit.max(deposit);
+    }
+
+    /// Deposit less what is billed and reserved.
+    pub fn available(&self) -> Nano {
+        let reserved: Nano = self.in_flight.values().map(|f| f.reserved).sum();
+        self.deposit.saturating_sub(self.billed.saturating_add(reserved))
+    }
+
+    /// Number of requests in flight.
+    pub fn in_flight(&self) -> usize {
+        self.in_flight.len()
+    }
+
+    /// Sets the worst case of a request aside (P3.3).
+    pub fn reserve(&mut self, worst_case: Nano) -> Result<RequestId, Insufficient> {
+        let available = self.available();
+        if worst_case > available {
+            return Err(Insufficient { needed: worst_case, available });
+        }
+        let id = RequestId(self.next);
+        self.next += 1;
+        self.in_flight.insert(id, InFlight { reserved: worst_case, authorised: Nano::ZERO });
+        Ok(id)
+    }
+
+    /// Allows a request to cost up to `amount` in sum, held at its reservation, and returns what it may cost now with the
+    /// voucher to sign.
+    pub fn authorise(&mut self, id: RequestId, amount: Nano) -> Result<(Nano, Voucher), AuthoriseError> {
+        let request = self.in_flight.get_mut(&id).ok_or(AuthoriseError::Unknown)?;
+        request.authorised = request.authorised.max(amount.min(request.reserved));
+        let authorised = request.authorised;
+        Ok((authorised, self.voucher()))
+    }
+
+    /// What the request may cost at the moment.
+    pub fn authorised(&self, id: RequestId) -> Option<Nano> {
+        self.in_flight.get(&id).map(|f| f.authorised)
+    }
+
+    /// Agrees to a request's cost, takes it out of flight and returns the exact voucher to sign (P3.6). It may be lower than
+    /// one signed before: the payee forgets the higher one (P3.7).
+    pub fn bill(&mut self, id: RequestId, cost: Nano) -> Result<Voucher, BillError> {
+        let request = self.in_flight.get(&id).ok_or(BillError::Unknown)?;
+        if cost > request.authorised {
+            return Err(BillError::TooMuch { cost, authorised: request.authorised });
+        }
+        self.in_flight.remove(&id);
+        self.billed = self.billed.saturating_add(cost);
+        Ok(self.voucher())
+    }
+
+    /// Takes a request out of flight; nothing is billed (P3.8).
+    pub fn fail(&mut self, id: RequestId) {
+        self.in_flight.remove(&id);
+    }
+
+    /// Compares with the payee's books at the start of a session (P2.3, attack 28). Adopts a higher sum if a voucher of our
+    /// own proves it; returns how much was adopted.
+    pub fn reconcile(&mut self, theirs: &Books) -> Result<Nano, ReconcileError> {
+        if let Some(signed) = &theirs.voucher {
+            let v = &signed.voucher;
+            if v.global_id != self.global_id || v.channel != self.channel {
+                return Err(ReconcileError::Foreign);
+            }
+            signed.verify(&self.terms.payer_key)?;
+            self.signed = self.signed.max(v.cumulative);
+        }
+        let proven = theirs.voucher.as_ref().map_or(Nano::ZERO, |v| v.voucher.cumulative);
+        let adopted = theirs.billed.saturating_sub(self.billed);
+        if adopted.is_zero() {
+            return Ok(Nano::ZERO);
+        }
+        if theirs.billed > proven {
+            return Err(ReconcileError::Unproven { billed: theirs.billed });
+        }
+        self.billed = theirs.billed;
+        Ok(adopted)
+    }
+
+    /// `billed + Σ authorised`, which the invariant keeps within the deposit. Never lower than what is billed.
+    fn voucher(&mut self) -> Voucher {
+        let authorised: Nano = self.in_flight.values().map(|f| f.authorised).sum();
+        let cumulative = self.billed.saturating_add(authorised);
+        self.signed = self.signed.max(cumulative);
+        Voucher {
+            global_id: self.global_id,
+            channel: self.channel.clone(),
+            cumulative,
+            valid_until: cocoon_protocol::UnixSeconds(0),
+        }
+    }
+}
