@@ -6,7 +6,8 @@ import { KeyPair, sign } from '@ton/crypto';
 import { SandboxContract } from '@ton/sandbox';
 import {
     PayChannel,
-    PayChannel$Data,
+    ChannelTerms,
+    storeChannelTerms,
     storeClaim,
     storeCoopClose,
     storeRequestClose,
@@ -71,6 +72,14 @@ export type CloseFields = { tag?: number; globalId?: number; channel?: Address; 
 /** How a message is sent. */
 export type SendOptions = { from?: Wallet; value?: bigint; bounce?: boolean; init?: boolean };
 
+export type ChannelOptions = {
+    terms?: Partial<ChannelTerms>;
+    /** Initial data other than zeros: a forgery. */
+    state?: { deposit?: bigint; claimed?: bigint; closeAt?: bigint; epoch?: bigint };
+    payerKeys?: KeyPair;
+    payeeKeys?: KeyPair;
+};
+
 export class Channel {
     /** What the contract should say, kept independently of it. */
     readonly books = { deposits: 0n, paid: 0n, refunded: 0n, deposit: 0n, claimed: 0n, closeAt: 0, epoch: 0 };
@@ -86,29 +95,30 @@ export class Channel {
         readonly contract: SandboxContract<PayChannel>,
     ) {}
 
-    static async create(net: Network, opts: Partial<PayChannel$Data> & { payerKeys?: KeyPair; payeeKeys?: KeyPair } = {}): Promise<Channel> {
+    static async create(net: Network, opts: ChannelOptions = {}): Promise<Channel> {
         const payer = await net.wallet('payer');
         const payee = await net.wallet('payee');
         const stranger = await net.wallet('stranger');
         const payerKeys = opts.payerKeys ?? keys('payer');
         const payeeKeys = opts.payeeKeys ?? keys('payee');
-        const init = await PayChannel.fromInit(
-            opts.deposit ?? 0n,
-            opts.claimed ?? 0n,
-            opts.closeAt ?? 0n,
-            opts.epoch ?? 0n,
-            opts.payer ?? payer.address,
-            opts.payee ?? payee.address,
-            opts.salt ?? 1n,
-            opts.challenge ?? BigInt(CHALLENGE),
-            opts.payerKey ?? publicKey(payerKeys),
-            opts.payeeKey ?? publicKey(payeeKeys),
-        );
+        const terms: ChannelTerms = {
+            $$type: 'ChannelTerms',
+            payer: payer.address,
+            payee: payee.address,
+            payerKey: publicKey(payerKeys),
+            challenge: BigInt(CHALLENGE),
+            salt: 1n,
+            payeeKey: publicKey(payeeKeys),
+            ...opts.terms,
+        };
+        const cell = beginCell().store(storeChannelTerms(terms)).endCell();
+        const { deposit = 0n, claimed = 0n, closeAt = 0n, epoch = 0n } = opts.state ?? {};
+        const init = await PayChannel.fromInit(cell, deposit, claimed, closeAt, epoch);
         return new Channel(net, payer, payee, stranger, payerKeys, payeeKeys, net.chain.openContract(init));
     }
 
     /** A channel with a deposit. */
-    static async funded(net: Network, deposit: bigint, opts: Parameters<typeof Channel.create>[1] = {}): Promise<Channel> {
+    static async funded(net: Network, deposit: bigint, opts: ChannelOptions = {}): Promise<Channel> {
         const channel = await Channel.create(net, opts);
         await channel.topUp(deposit);
         return channel;
