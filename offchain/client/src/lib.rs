@@ -1,1 +1,127 @@
-//! The client: a library and a local OpenAI-compatible endpoint.
+//! The client: a library that asks and pays, and a local OpenAI-compatible endpoint ([`http`]).
+//!
+//! [`Client::ask`] sends a question through an attested proxy to an attested worker and gives the answer as it comes. The
+//! answer ends only after its receipt was checked against everything that arrived; whatever goes wrong before that costs
+//! nothing.
+
+pub mod answer;
+pub mod http;
+mod session;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use cocoon_node::books::PayerChannel;
+use cocoon_node::{Node, ProxyEntry};
+use cocoon_protocol::frame::{ChannelTerms, MAX_BODY, Offer};
+use cocoon_protocol::{Fault, FaultCode, Nano, Price, Tokens};
+use tokio::sync::Mutex;
+
+pub use answer::{Answer, AnswerEvent, Finished};
+use session::Session;
+
+/// How a client behaves.
+#[derive(Clone, Debug)]
+pub struct ClientConfig {
+    /// Deposited when the channel to the proxy is opened.
+    pub deposit: Nano,
+    /// Challenge period of the channel, in seconds.
+    pub challenge: u32,
+    /// The dearest price accepted, per million tokens; `None`: any.
+    pub price_cap: Option<Price>,
+    /// Completion tokens to pay ahead: what a dishonest proxy could keep at most (P3.10).
+    pub window: Tokens,
+    /// How long a peer may be silent when it is its turn.
+    pub patience: Duration,
+}
+
+impl Default for ClientConfig {
+    fn default() -> Self {
+        Self {
+            deposit: Nano::from_ton(2),
+            challenge: 3_600,
+            price_cap: None,
+            window: Tokens(64),
+            patience: Duration::from_secs(60),
+        }
+    }
+}
+
+/// A client with a channel to one proxy.
+pub struct Client {
+    node: Arc<Node>,
+    config: ClientConfig,
+    proxy: ProxyEntry,
+    channel: Arc<PayerChannel>,
+    session: Mutex<Option<Arc<Session>>>,
+}
+
+impl Client {
+    /// Opens a channel to the proxy with the configured deposit, or finds it open already.
+    pub async fn new(node: Arc<Node>, config: ClientConfig, proxy: ProxyEntry) -> Result<Arc<Self>, Fault> {
+        let terms = ChannelTerms {
+            payer: node.address().clone(),
+            payee: proxy.owner.clone(),
+            payer_key: node.key().public(),
+            payee_key: proxy.node_key,
+            salt: 0,
+            challenge: config.challenge,
+        };
+        let channel = node
+            .payer_channel(terms, config.deposit)
+            .await
+            .map_err(|e| Fault::new(FaultCode::PaymentRejected, e.to_string()))?;
+        Ok(Arc::new(Self { node, config, proxy, channel, session: Mutex::default() }))
+    }
+
+    /// The channel that pays.
+    pub fn channel(&self) -> &Arc<PayerChannel> {
+        &self.channel
+    }
+
+    /// The models that can be asked, with the proxy's prices.
+    pub async fn offers(&self) -> Result<Vec<Offer>, Fault> {
+        Ok(self.session().await?.offers())
+    }
+
+    /// Asks the named model. `body` is a chat-completion request; it reaches the worker byte for byte.
+    pub async fn ask(&self, model: &str, body: impl Into<Bytes>) -> Result<Answer, Fault> {
+        let body = body.into();
+        if body.len() > MAX_BODY {
+            return Err(Fault::new(FaultCode::BadRequest, format!("the request body is over {MAX_BODY} bytes")));
+        }
+        let session = self.session().await?;
+        let offer = session.offer(model).await.ok_or_else(|| model_not_found(model))?;
+        if self.config.price_cap.is_some_and(|cap| !offer.price.within(&cap)) {
+            let message = format!("{model} costs more than this client's price cap allows; raise the cap or wait");
+            return Err(Fault::new(FaultCode::PaymentRejected, message));
+        }
+        answer::ask(session, offer, body).await
+    }
+
+    /// Ends the link; the next question dials again.
+    pub async fn disconnect(&self) {
+        if let Some(session) = self.session.lock().await.take() {
+            session.close();
+        }
+    }
+
+    /// The live session, or a new one.
+    async fn session(&self) -> Result<Arc<Session>, Fault> {
+        let mut current = self.session.lock().await;
+        if let Some(session) = current.as_ref().filter(|s| s.is_live()) {
+            return Ok(session.clone());
+        }
+        let begin = Session::begin(self.node.clone(), self.config.clone(), &self.proxy, self.channel.clone());
+        let session = Arc::new(begin.await?);
+        *current = Some(session.clone());
+        Ok(session)
+    }
+}
+
+pub(crate) fn model_not_found(model: &str) -> Fault {
+    let name: String = model.chars().take(80).collect();
+    let message = format!("there is no model {name:?} here; GET /v1/models lists what is offered");
+    Fault::new(FaultCode::ModelNotFound, message).param("model")
+}

@@ -6,15 +6,18 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use cocoon_payments::{
     AcceptError, AdmitError, AuthoriseError, BillError, ConsumeError, Insufficient, PayeeBooks, PayerBooks,
     ReconcileError, RequestId, Store, StoreError,
 };
-use cocoon_protocol::frame::{Books, ChannelTerms};
+use cocoon_protocol::frame::{Books, ChannelTerms, Frame, ToPayee};
 use cocoon_protocol::{CellError, Nano, NodeKey, SignedReceipt, SignedVoucher, StdAddr, UnixSeconds};
 use parking_lot::Mutex;
 use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::wire::Wire;
 
 /// Something about a channel's books could not be done.
 #[derive(Debug, thiserror::Error)]
@@ -266,6 +269,30 @@ impl PayeeChannel {
     pub async fn accept_exact(self: &Arc<Self>, voucher: &SignedVoucher, now: UnixSeconds) -> Result<(), BooksError> {
         let version = self.books.lock().accept_exact(voucher, now)?;
         self.until_durable(version).await
+    }
+
+    /// After an answer: waits for the payer's exact voucher until it ends the stream or patience does. Whatever is wrong
+    /// with it leaves us with the one that covers the bill already.
+    pub async fn collect_exact<Out: Frame>(
+        self: &Arc<Self>,
+        wire: &mut Wire<Out, ToPayee>,
+        now: impl Fn() -> UnixSeconds,
+        patience: Duration,
+    ) {
+        let exact = async {
+            while let Ok(frame) = wire.recv().await {
+                if let ToPayee::Pay { voucher, .. } = frame
+                    && let Err(error) = self.accept_exact(&voucher, now()).await
+                {
+                    tracing::debug!(%error, "an exact voucher is refused");
+                }
+            }
+        };
+        if tokio::time::timeout(patience, exact).await.is_err() {
+            tracing::debug!(channel = %self.address, "no exact voucher came");
+        }
+        // Both directions are done; a peer that is gone needs no goodbye.
+        let _ = wire.finish();
     }
 
     async fn until_durable(self: &Arc<Self>, version: u64) -> Result<(), BooksError> {

@@ -1,1 +1,245 @@
 //! The proxy: routes requests to workers, meters them and holds vouchers.
+//!
+//! Clients and workers dial in over attested links ([`Proxy::serve`]). A worker brings offers and gets a payment channel; a
+//! client brings a payment channel and gets offers. Each question is relayed to one worker ([`relay`]), chosen by
+//! [`route`]; bodies and chunks pass through unread, byte for byte. The proxy holds nobody's money: it is the payee of its
+//! clients' channels and the payer of its workers'.
+
+mod clients;
+mod relay;
+mod route;
+mod workers;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use cocoon_link::{Link, Listener};
+use cocoon_node::wire::{Wire, WireError};
+use cocoon_node::{ChannelError, Node};
+use cocoon_protocol::frame::{ChannelTerms, Offer, SessionOpen, SessionReady};
+use cocoon_protocol::{Fault, FaultCode, GlobalId, Nano, Role, StdAddr, UnixSeconds};
+use tokio_util::task::TaskTracker;
+
+use crate::clients::ClientSession;
+use crate::workers::{WorkerSession, Workers};
+
+/// How a proxy behaves.
+#[derive(Clone, Debug)]
+pub struct ProxyConfig {
+    /// Added to the workers' prices, in basis points.
+    pub fee_bps: u16,
+    /// Deposited into the channel of a worker that has none yet.
+    pub worker_deposit: Nano,
+    /// Challenge period of channels to workers, in seconds.
+    pub challenge: u32,
+    /// How long a peer may be silent when it is its turn.
+    pub patience: Duration,
+}
+
+impl Default for ProxyConfig {
+    fn default() -> Self {
+        Self {
+            fee_bps: 500,
+            worker_deposit: Nano::from_ton(2),
+            challenge: 3_600,
+            patience: Duration::from_secs(30),
+        }
+    }
+}
+
+/// A running proxy.
+pub struct Proxy {
+    node: Arc<Node>,
+    config: ProxyConfig,
+    workers: Arc<Workers>,
+    /// One worker is set up at a time, so that none gets two channels.
+    opening: tokio::sync::Mutex<()>,
+    tasks: TaskTracker,
+}
+
+impl Proxy {
+    /// A proxy that does nothing until [`Proxy::serve`].
+    pub fn new(node: Arc<Node>, config: ProxyConfig) -> Arc<Self> {
+        Arc::new(Self {
+            node,
+            config,
+            workers: Arc::new(Workers::new()),
+            opening: tokio::sync::Mutex::default(),
+            tasks: TaskTracker::new(),
+        })
+    }
+
+    /// Accepts clients and workers until the node stops, then waits for what is under way.
+    pub async fn serve(self: Arc<Self>, listener: Listener) {
+        let stop = self.node.stopping();
+        loop {
+            let accepted = tokio::select! {
+                () = stop.cancelled() => break,
+                accepted = listener.accept() => accepted,
+            };
+            match accepted {
+                (from, Ok(link)) => {
+                    tracing::info!(%from, role = %link.peer().role, node = %link.peer().node_key, "a peer has dialled in");
+                    let session = self.clone().session(link.clone());
+                    let stop = stop.clone();
+                    self.tasks.spawn(async move {
+                        tokio::select! {
+                            () = session => {}
+                            () = stop.cancelled() => {}
+                        }
+                        link.close("the session is over");
+                    });
+                }
+                (from, Err(error)) => tracing::info!(%from, %error, "a peer is refused"),
+            }
+        }
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+
+    /// The models that are served, with this proxy's prices.
+    pub fn offers(&self) -> Vec<Offer> {
+        let (registry, now) = (self.node.registry(), self.now());
+        let mut offers = self.workers.offers(self.config.fee_bps);
+        offers.retain(|offer| registry.model_active(&offer.model, now));
+        offers
+    }
+
+    /// Ticks whenever the offers may have changed.
+    pub fn changes(&self) -> tokio::sync::watch::Receiver<u64> {
+        self.workers.changes()
+    }
+
+    async fn session(self: Arc<Self>, link: Link) {
+        let Ok(stream) = link.accept().await else { return };
+        let mut wire = Wire::new(stream);
+        let opened = match tokio::time::timeout(self.patience(), wire.recv()).await {
+            Ok(Ok(opened)) => opened,
+            Ok(Err(error)) => return tracing::info!(%error, "a peer sent no valid session frame"),
+            Err(_) => return tracing::info!("a peer sent no session frame"),
+        };
+        let role = link.peer().role;
+        let result = match (role, opened) {
+            (Role::Client, SessionOpen::Client { channel }) => self.clone().client(&link, &mut wire, *channel).await,
+            (Role::Worker, SessionOpen::Worker { owner, offers, books }) => {
+                self.clone().worker(&link, &mut wire, owner, offers, books).await
+            }
+            (role, _) => Err(Fault::new(FaultCode::Protocol, format!("that session frame is not a {role}'s"))),
+        };
+        if let Err(fault) = result {
+            tracing::warn!(%fault, node = %link.peer().node_key, "a session is refused");
+            let _ = wire.send(&SessionReady::Refused(fault)).await;
+            let _ = wire.finish();
+            // Gives the refusal time to arrive before the link is closed.
+            let _ = tokio::time::timeout(Duration::from_secs(1), wire.recv()).await;
+        }
+    }
+
+    async fn client(
+        self: Arc<Self>,
+        link: &Link,
+        wire: &mut Wire<SessionReady, SessionOpen>,
+        terms: ChannelTerms,
+    ) -> Result<(), Fault> {
+        let channel = self.node.payee_channel(&terms).await.map_err(refused)?;
+        let client = Arc::new(ClientSession::new(channel.clone()));
+        let mut changes = self.workers.changes();
+        loop {
+            changes.mark_unchanged();
+            let ready = SessionReady::Client { offers: self.offers(), books: channel.with(|b| b.books()) };
+            if wire.send(&ready).await.is_err() {
+                return Ok(());
+            }
+            loop {
+                tokio::select! {
+                    stream = link.accept() => match stream {
+                        Ok(stream) => {
+                            self.tasks.spawn(relay::serve(self.clone(), client.clone(), Wire::new(stream)));
+                        }
+                        Err(_) => return Ok(()),
+                    },
+                    _ = changes.changed() => break,
+                    frame = wire.recv() => return ended(frame),
+                }
+            }
+        }
+    }
+
+    async fn worker(
+        self: Arc<Self>,
+        link: &Link,
+        wire: &mut Wire<SessionReady, SessionOpen>,
+        owner: StdAddr,
+        offers: Vec<Offer>,
+        books: Vec<(ChannelTerms, cocoon_protocol::frame::Books)>,
+    ) -> Result<(), Fault> {
+        let key = link.peer().node_key;
+        self.node.check_worker(&owner, &key).await.map_err(refused)?;
+        let (registry, now) = (self.node.registry(), self.now());
+        for offer in &offers {
+            if !registry.model_active(&offer.model, now) {
+                let message = format!("model {} is not approved by the registry", offer.model);
+                return Err(Fault::new(FaultCode::ModelNotFound, message));
+            }
+        }
+        let channel = {
+            let _one_at_a_time = self.opening.lock().await;
+            let terms = ChannelTerms {
+                payer: self.node.address().clone(),
+                payee: owner,
+                payer_key: self.node.key().public(),
+                payee_key: key,
+                salt: 0,
+                challenge: self.config.challenge,
+            };
+            self.node.payer_channel(terms, self.config.worker_deposit).await.map_err(refused)?
+        };
+        if let Some((_, theirs)) = books.iter().find(|(terms, _)| terms == channel.terms()) {
+            channel.reconcile(theirs).await.map_err(|e| Fault::new(FaultCode::PaymentRejected, e.to_string()))?;
+        }
+        let ready = SessionReady::Worker { channel: channel.terms().clone() };
+        wire.send(&ready).await.map_err(|e| Fault::new(FaultCode::Protocol, e.to_string()))?;
+        let sessions = offers.into_iter().map(|o| Arc::new(WorkerSession::new(link.clone(), o, channel.clone())));
+        let _registered = self.workers.add(sessions.collect());
+        tracing::info!(worker = %key, "a worker is serving");
+        tokio::select! {
+            frame = wire.recv() => ended(frame),
+            reason = link.closed() => {
+                tracing::info!(worker = %key, %reason, "a worker has gone");
+                Ok(())
+            }
+        }
+    }
+
+    pub(crate) fn workers(&self) -> &Arc<Workers> {
+        &self.workers
+    }
+
+    pub(crate) fn fee_bps(&self) -> u16 {
+        self.config.fee_bps
+    }
+
+    pub(crate) fn patience(&self) -> Duration {
+        self.config.patience
+    }
+
+    pub(crate) fn now(&self) -> UnixSeconds {
+        self.node.now()
+    }
+
+    pub(crate) fn network(&self) -> GlobalId {
+        self.node.network()
+    }
+}
+
+fn refused(error: ChannelError) -> Fault {
+    Fault::new(FaultCode::PaymentRejected, error.to_string())
+}
+
+/// A session stream carries nothing after its first frames; its end is the session's.
+fn ended(frame: Result<SessionOpen, WireError>) -> Result<(), Fault> {
+    match frame {
+        Err(_) => Ok(()),
+        Ok(_) => Err(Fault::new(FaultCode::Protocol, "a session is opened once")),
+    }
+}

@@ -1,1 +1,198 @@
 //! The worker: serves an approved model inside a trust domain and is paid for it.
+//!
+//! It dials out to a proxy ([`Worker::serve`]), so a GPU owner needs no open port, and answers the questions that come over
+//! the link ([`answer`]).
+
+mod answer;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use cocoon_engine::Engine;
+use cocoon_link::{Expect, Link, LinkError};
+use cocoon_node::wire::{Wire, WireError};
+use cocoon_node::{ChannelError, Node};
+use cocoon_protocol::frame::{Offer, SessionOpen, SessionReady};
+use cocoon_protocol::{
+    Fault, GlobalId, ImageId, ModelHash, NodeKey, NodePublicKey, Price, Role, StdAddr, UnixSeconds,
+};
+use tokio_util::task::TaskTracker;
+
+/// How a worker behaves.
+#[derive(Clone, Debug)]
+pub struct WorkerConfig {
+    /// Owner of the stake, who is paid.
+    pub owner: StdAddr,
+    /// What it asks.
+    pub price: Price,
+    /// How long a peer may be silent when it is its turn.
+    pub patience: Duration,
+}
+
+/// A running worker.
+pub struct Worker {
+    node: Arc<Node>,
+    engine: Arc<dyn Engine>,
+    config: WorkerConfig,
+    name: String,
+    tasks: TaskTracker,
+}
+
+/// A worker cannot start or has lost its proxy.
+#[derive(Debug, thiserror::Error)]
+pub enum WorkerError {
+    /// The registry does not approve the model.
+    #[error("model {0} is not approved by the registry at this time; serve an approved model or propose this one")]
+    NotApproved(ModelHash),
+    /// The link could not be made or broke.
+    #[error("the link to the proxy: {0}")]
+    Link(#[from] LinkError),
+    /// The session stream broke.
+    #[error("the session with the proxy: {0}")]
+    Wire(#[from] WireError),
+    /// The proxy refuses the worker.
+    #[error("the proxy refuses this worker: {0}")]
+    Refused(Fault),
+    /// The proxy's channel is not acceptable.
+    #[error("the proxy's payment channel: {0}")]
+    Channel(#[from] ChannelError),
+    /// The proxy did not answer.
+    #[error("the proxy did not answer the session frame as the protocol has it")]
+    Protocol,
+}
+
+impl Worker {
+    /// A worker for a model that the registry approves.
+    pub fn new(node: Arc<Node>, engine: Arc<dyn Engine>, config: WorkerConfig) -> Result<Arc<Self>, WorkerError> {
+        let model = engine.info().model;
+        let registry = node.registry();
+        if !registry.model_active(&model, node.now()) {
+            return Err(WorkerError::NotApproved(model));
+        }
+        let name = registry.model_name(&model).ok_or(WorkerError::NotApproved(model))?.to_owned();
+        Ok(Arc::new(Self { node, engine, config, name, tasks: TaskTracker::new() }))
+    }
+
+    /// Serves the proxy until the node stops, dialling again whenever the link breaks.
+    pub async fn serve(self: Arc<Self>, proxy: SocketAddr, key: NodePublicKey) {
+        let stop = self.node.stopping();
+        let mut pause = Duration::from_millis(100);
+        while !stop.is_cancelled() {
+            let served = tokio::select! {
+                served = self.clone().session(proxy, key) => served,
+                () = stop.cancelled() => break,
+            };
+            match served {
+                Ok(reason) => {
+                    tracing::info!(%reason, "the link to the proxy has ended");
+                    pause = Duration::from_millis(100);
+                }
+                Err(error) => tracing::warn!(%error, "no session with the proxy"),
+            }
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                () = stop.cancelled() => break,
+            }
+            pause = (pause * 2).min(Duration::from_secs(10));
+        }
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+
+    /// One session, from dialling to the end of the link.
+    pub async fn session(self: Arc<Self>, proxy: SocketAddr, key: NodePublicKey) -> Result<LinkError, WorkerError> {
+        let link = self.node.endpoint().connect(proxy, &Expect::node(Role::Proxy, key)).await?;
+        let _close = CloseOnDrop(link.clone());
+        let mut wire: Wire<SessionOpen, SessionReady> = Wire::new(link.open()?);
+        let info = self.engine.info();
+        let offer = Offer {
+            model: info.model,
+            name: self.name.clone(),
+            context_length: info.context,
+            price: self.config.price,
+            concurrency: u32::try_from(info.concurrency).unwrap_or(u32::MAX),
+        };
+        let open = SessionOpen::Worker {
+            owner: self.config.owner.clone(),
+            offers: vec![offer],
+            books: self.node.payee_books(&key),
+        };
+        wire.send(&open).await?;
+        let ready = tokio::time::timeout(self.config.patience, wire.recv()).await.map_err(|_| WorkerError::Protocol)??;
+        let terms = match ready {
+            SessionReady::Worker { channel } => channel,
+            SessionReady::Refused(fault) => return Err(WorkerError::Refused(fault)),
+            SessionReady::Client { .. } => return Err(WorkerError::Protocol),
+        };
+        if terms.payer_key != key || terms.payee != self.config.owner {
+            return Err(WorkerError::Protocol);
+        }
+        let channel = self.node.payee_channel(&terms).await?;
+        tracing::info!(channel = %channel.address(), deposit = %channel.with(|b| b.deposit()), "serving a proxy");
+        loop {
+            tokio::select! {
+                stream = link.accept() => match stream {
+                    Ok(stream) => {
+                        self.tasks.spawn(answer::serve(self.clone(), channel.clone(), Wire::new(stream)));
+                    }
+                    Err(reason) => return Ok(reason),
+                },
+                frame = wire.recv() => match frame {
+                    Ok(SessionReady::Refused(fault)) => return Err(WorkerError::Refused(fault)),
+                    Ok(_) => {}
+                    Err(_) => return Ok(link.closed().await),
+                },
+            }
+        }
+    }
+
+    pub(crate) fn engine(&self) -> &dyn Engine {
+        &*self.engine
+    }
+
+    pub(crate) fn model(&self) -> ModelHash {
+        self.engine.info().model
+    }
+
+    pub(crate) fn model_name(&self) -> &str {
+        &self.name
+    }
+
+    pub(crate) fn price(&self) -> Price {
+        self.config.price
+    }
+
+    pub(crate) fn patience(&self) -> Duration {
+        self.config.patience
+    }
+
+    pub(crate) fn now(&self) -> UnixSeconds {
+        self.node.now()
+    }
+
+    pub(crate) fn network(&self) -> GlobalId {
+        self.node.network()
+    }
+
+    pub(crate) fn node_key(&self) -> &NodeKey {
+        self.node.key()
+    }
+
+    pub(crate) fn image(&self) -> ImageId {
+        self.node.image()
+    }
+
+    /// The certificate that proves to clients what signs the receipts.
+    pub(crate) fn evidence(&self) -> Vec<u8> {
+        self.node.evidence()
+    }
+}
+
+struct CloseOnDrop(Link);
+
+impl Drop for CloseOnDrop {
+    fn drop(&mut self) {
+        self.0.close("the worker has ended the session");
+    }
+}

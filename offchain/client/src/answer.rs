@@ -1,0 +1,255 @@
+//! One question and its answer, from the client's side (docs/protocol.md P3).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use cocoon_attest::PeerIdentity;
+use cocoon_node::books::{BooksError, Payment};
+use cocoon_node::wire::Wire;
+use cocoon_protocol::frame::{Offer, Request, ToPayee, ToPayer};
+use cocoon_protocol::hash::{ResponseHasher, request_hash};
+use cocoon_protocol::receipt::Expected;
+use cocoon_protocol::{Fault, FaultCode, Hash256, Nano, SignedReceipt, Tokens, Usage};
+use tokio::sync::mpsc;
+
+use crate::session::Session;
+
+/// More prompt tokens than bytes of the body plus this much (for the chat template) cannot be.
+const TEMPLATE_ALLOWANCE: u64 = 4096;
+/// Chunks that wait for a slow caller; beyond it the worker is slowed down.
+const QUEUE: usize = 32;
+
+/// What an answer consists of, in this order: one `Accepted`, chunks, one `Finished`.
+#[derive(Debug)]
+pub enum AnswerEvent {
+    /// A worker has understood the question.
+    Accepted {
+        /// Tokens of the prompt.
+        prompt: Tokens,
+        /// Most tokens of the answer.
+        max_completion: Tokens,
+    },
+    /// A `chat.completion.chunk` object, byte for byte as the worker sent it.
+    Chunk(Bytes),
+    /// The end.
+    Finished(Box<Finished>),
+}
+
+/// How an answer ended: billed, with a receipt that was verified.
+#[derive(Clone, Debug)]
+pub struct Finished {
+    /// Tokens metered.
+    pub usage: Usage,
+    /// What this client pays, the proxy's fee included.
+    pub cost: Nano,
+    /// The worker's statement.
+    pub receipt: SignedReceipt,
+    /// Who signed it.
+    pub worker: PeerIdentity,
+}
+
+/// An answer under way. Dropping it stops the worker; what was said up to there is billed (P3.9).
+#[derive(Debug)]
+pub struct Answer {
+    events: mpsc::Receiver<Result<AnswerEvent, Fault>>,
+}
+
+impl Answer {
+    /// The next event. After `Finished` or an error there is none, and asking for one is an error again.
+    pub async fn next(&mut self) -> Result<AnswerEvent, Fault> {
+        self.events.recv().await.unwrap_or_else(|| Err(Fault::new(FaultCode::Internal, "the answer has ended")))
+    }
+
+    /// Waits for the first chunk.
+    pub async fn first_chunk(&mut self) -> Result<Bytes, Fault> {
+        loop {
+            match self.next().await? {
+                AnswerEvent::Accepted { .. } => {}
+                AnswerEvent::Chunk(data) => return Ok(data),
+                AnswerEvent::Finished(_) => {
+                    return Err(Fault::new(FaultCode::Protocol, "the worker ended the answer without a chunk"));
+                }
+            }
+        }
+    }
+}
+
+/// Sends the question; the answer is carried on by a task of its own.
+pub(crate) async fn ask(session: Arc<Session>, offer: Offer, body: Bytes) -> Result<Answer, Fault> {
+    let mut wire = session.open().await?;
+    let hash = request_hash(&body);
+    let bytes = body.len() as u64;
+    let request = Request {
+        model: offer.model,
+        price: offer.price,
+        channel: session.channel().address().clone(),
+        body: body.into(),
+    };
+    wire.send(&ToPayee::Request(request)).await.map_err(gone)?;
+    let (sender, events) = mpsc::channel(QUEUE);
+    let exchange = Exchange { session, wire, offer, request: hash, body_bytes: bytes, events: sender };
+    tokio::spawn(exchange.run());
+    Ok(Answer { events })
+}
+
+fn gone(error: impl std::fmt::Display) -> Fault {
+    Fault::new(FaultCode::ProxyFailed, format!("the link to the proxy broke ({error}); nothing is billed; ask again"))
+}
+
+pub(crate) fn money(error: BooksError) -> Fault {
+    let code = match error {
+        BooksError::Insufficient(_) => FaultCode::InsufficientFunds,
+        _ => FaultCode::Internal,
+    };
+    Fault::new(code, error.to_string())
+}
+
+struct Exchange {
+    session: Arc<Session>,
+    wire: Wire<ToPayee, ToPayer>,
+    offer: Offer,
+    request: Hash256,
+    body_bytes: u64,
+    events: mpsc::Sender<Result<AnswerEvent, Fault>>,
+}
+
+/// What is known once a worker has accepted.
+struct Accepted {
+    prompt: Tokens,
+    max_completion: Tokens,
+    worker: PeerIdentity,
+    payment: Payment,
+}
+
+impl Exchange {
+    async fn run(mut self) {
+        let result = self.carry().await;
+        let event = match result {
+            Ok(finished) => Ok(AnswerEvent::Finished(Box::new(finished))),
+            Err(fault) => {
+                tracing::debug!(code = fault.code.as_str(), "an answer failed");
+                Err(fault)
+            }
+        };
+        // The caller may have gone away; then nobody wants to know.
+        let _ = self.events.send(event).await;
+    }
+
+    async fn carry(&mut self) -> Result<Finished, Fault> {
+        let accepted = self.accept().await?;
+        let Accepted { prompt, max_completion, .. } = accepted;
+        let _ = self.events.send(Ok(AnswerEvent::Accepted { prompt, max_completion })).await;
+
+        let mut response = ResponseHasher::default();
+        let mut completion = Tokens(0);
+        let mut stopped = false;
+        self.pay(&accepted, completion).await?;
+        loop {
+            let frame = tokio::select! {
+                frame = receive(&mut self.wire, self.session.patience()) => frame?,
+                () = self.events.closed(), if !stopped => {
+                    stopped = true;
+                    self.wire.send(&ToPayee::Stop).await.map_err(gone)?;
+                    continue;
+                }
+            };
+            match frame {
+                ToPayer::Chunk { completion: so_far, data } => {
+                    if so_far < completion || so_far > max_completion {
+                        return Err(protocol("token counts that go backwards or beyond the announced limit"));
+                    }
+                    completion = so_far;
+                    response.chunk(&data);
+                    if !stopped {
+                        stopped = self.events.send(Ok(AnswerEvent::Chunk(data.into()))).await.is_err();
+                        if stopped {
+                            self.wire.send(&ToPayee::Stop).await.map_err(gone)?;
+                        }
+                    }
+                    self.pay(&accepted, completion).await?;
+                }
+                ToPayer::Finished { usage, receipt } => {
+                    // Tokens that no chunk could carry (an end marker, text held back) arrive with the end.
+                    if usage.prompt != prompt || usage.completion < completion || usage.completion > max_completion {
+                        return Err(protocol("a final usage that does not fit the chunks"));
+                    }
+                    return self.finish(accepted, usage, response, *receipt).await;
+                }
+                ToPayer::Fault(fault) => return Err(fault),
+                ToPayer::Accepted { .. } => return Err(protocol("a second acceptance")),
+            }
+        }
+    }
+
+    /// Waits for a worker to accept, checks its evidence and sets the worst case aside (P3.3).
+    async fn accept(&mut self) -> Result<Accepted, Fault> {
+        let (prompt, max_completion, evidence) = match receive(&mut self.wire, self.session.patience()).await? {
+            ToPayer::Accepted { prompt, max_completion, evidence } => (prompt, max_completion, evidence),
+            ToPayer::Fault(fault) => return Err(fault),
+            _ => return Err(protocol("an answer before an acceptance")),
+        };
+        if prompt.0 > self.body_bytes.saturating_add(TEMPLATE_ALLOWANCE) {
+            return Err(protocol("more prompt tokens than the request has bytes"));
+        }
+        let worker = self.session.verify_worker(&evidence)?;
+        let worst = self.offer.price.cost(Usage { prompt, completion: max_completion });
+        let payment = self.session.channel().reserve(worst).map_err(money)?;
+        Ok(Accepted { prompt, max_completion, worker, payment })
+    }
+
+    /// Keeps the vouchers at least half a window ahead of the tokens that have arrived (P3.4).
+    async fn pay(&mut self, accepted: &Accepted, completion: Tokens) -> Result<(), Fault> {
+        let window = self.session.window().0.max(2);
+        let ahead = |tokens: u64| Usage { prompt: accepted.prompt, completion: Tokens(completion.0 + tokens) };
+        let cap = self.offer.price.cost(Usage { prompt: accepted.prompt, completion: accepted.max_completion });
+        let wanted = self.offer.price.cost(ahead(window)).min(cap);
+        let needed = self.offer.price.cost(ahead(window / 2)).min(cap);
+        let authorised = accepted.payment.authorised();
+        if authorised >= needed && !(completion.0 == 0 && authorised < wanted) {
+            return Ok(());
+        }
+        let (authorised, voucher) = accepted.payment.authorise(wanted).map_err(money)?;
+        self.wire.send(&ToPayee::Pay { authorised, voucher }).await.map_err(gone)
+    }
+
+    /// Checks the receipt against everything that was seen, then pays exactly (P3.6).
+    async fn finish(
+        &mut self,
+        accepted: Accepted,
+        usage: Usage,
+        response: ResponseHasher,
+        receipt: SignedReceipt,
+    ) -> Result<Finished, Fault> {
+        let expected = Expected {
+            global_id: self.session.network(),
+            request: self.request,
+            response: response.finish(),
+            model: self.offer.model,
+            image: accepted.worker.image,
+            prompt: usage.prompt,
+            completion: usage.completion,
+        };
+        receipt.verify(&accepted.worker.node_key, &expected).map_err(|e| {
+            Fault::new(FaultCode::ReceiptInvalid, format!("{e}; the answer is not paid for, do not rely on it"))
+        })?;
+        let cost = self.offer.price.cost(usage);
+        let voucher = accepted.payment.bill(cost).await.map_err(money)?;
+        // The answer is complete and billed; a proxy that is gone by now gets the voucher at the next session.
+        if self.wire.send(&ToPayee::Pay { authorised: cost, voucher }).await.is_ok() {
+            let _ = self.wire.finish();
+        }
+        Ok(Finished { usage, cost, receipt, worker: accepted.worker })
+    }
+}
+
+fn protocol(what: &str) -> Fault {
+    Fault::new(FaultCode::Protocol, format!("the proxy sent {what}; nothing is billed"))
+}
+
+async fn receive(wire: &mut Wire<ToPayee, ToPayer>, patience: Duration) -> Result<ToPayer, Fault> {
+    match tokio::time::timeout(patience, wire.recv()).await {
+        Ok(frame) => frame.map_err(gone),
+        Err(_) => Err(gone(format!("silent for {} s", patience.as_secs()))),
+    }
+}

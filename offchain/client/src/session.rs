@@ -1,0 +1,120 @@
+//! A client's session with a proxy.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use cocoon_attest::PeerIdentity;
+use cocoon_link::{Expect, Link};
+use cocoon_node::books::PayerChannel;
+use cocoon_node::wire::Wire;
+use cocoon_node::{Node, ProxyEntry};
+use cocoon_protocol::frame::{Offer, SessionOpen, SessionReady, ToPayee, ToPayer};
+use cocoon_protocol::{Fault, FaultCode, GlobalId, Role, Tokens};
+use tokio::sync::watch;
+use tokio_util::task::AbortOnDropHandle;
+
+use crate::ClientConfig;
+
+/// An attested link to a proxy with a channel that pays it.
+pub(crate) struct Session {
+    node: Arc<Node>,
+    config: ClientConfig,
+    link: Link,
+    channel: Arc<PayerChannel>,
+    offers: watch::Receiver<Vec<Offer>>,
+    _reader: AbortOnDropHandle<()>,
+}
+
+impl Session {
+    /// Dials the proxy, shows the channel and compares books.
+    pub async fn begin(
+        node: Arc<Node>,
+        config: ClientConfig,
+        proxy: &ProxyEntry,
+        channel: Arc<PayerChannel>,
+    ) -> Result<Self, Fault> {
+        let fault = |code, what: String| Fault::new(code, format!("proxy {}: {what}", proxy.endpoint));
+        let address = proxy.endpoint.parse().map_err(|_| {
+            fault(FaultCode::ProxyFailed, "its endpoint in the registry is not an address such as 192.0.2.1:443".into())
+        })?;
+        let link = node.endpoint().connect(address, &Expect::node(Role::Proxy, proxy.node_key)).await.map_err(|e| {
+            let code = if e.is_attestation() { FaultCode::AttestationFailed } else { FaultCode::ProxyFailed };
+            fault(code, e.to_string())
+        })?;
+        let gone = |e: &dyn std::fmt::Display| fault(FaultCode::ProxyFailed, e.to_string());
+        let mut wire: Wire<SessionOpen, SessionReady> = Wire::new(link.open().map_err(|e| gone(&e))?);
+        let open = SessionOpen::Client { channel: Box::new(channel.terms().clone()) };
+        wire.send(&open).await.map_err(|e| gone(&e))?;
+        let ready = tokio::time::timeout(config.patience, wire.recv()).await.map_err(|_| gone(&"it did not answer"))?;
+        let (offers, books) = match ready.map_err(|e| gone(&e))? {
+            SessionReady::Client { offers, books } => (offers, books),
+            SessionReady::Refused(refusal) => {
+                return Err(Fault { message: format!("the proxy refuses this client: {}", refusal.message), ..refusal });
+            }
+            SessionReady::Worker { .. } => return Err(fault(FaultCode::Protocol, "it answered as if to a worker".into())),
+        };
+        channel.reconcile(&books).await.map_err(|e| fault(FaultCode::PaymentRejected, e.to_string()))?;
+        let (sender, offers) = watch::channel(offers);
+        let reader = tokio::spawn(async move {
+            while let Ok(SessionReady::Client { offers, .. }) = wire.recv().await {
+                sender.send_replace(offers);
+            }
+        });
+        Ok(Self { node, config, link, channel, offers, _reader: AbortOnDropHandle::new(reader) })
+    }
+
+    /// True while the link lives.
+    pub fn is_live(&self) -> bool {
+        self.link.error().is_none()
+    }
+
+    /// The models that the proxy offers and the registry approves.
+    pub fn offers(&self) -> Vec<Offer> {
+        let (registry, now) = (self.node.registry(), self.node.now());
+        let mut offers = self.offers.borrow().clone();
+        offers.retain(|o| registry.model_active(&o.model, now) && registry.model_name(&o.model) == Some(&o.name));
+        offers
+    }
+
+    /// Waits up to the client's patience for an offer of this model: a worker may just be on its way back.
+    pub async fn offer(&self, model: &str) -> Option<Offer> {
+        self.offers().into_iter().find(|o| o.name == model)
+    }
+
+    /// A stream for one question.
+    pub async fn open(&self) -> Result<Wire<ToPayee, ToPayer>, Fault> {
+        let stream = self.link.open().map_err(|e| {
+            Fault::new(FaultCode::ProxyFailed, format!("the link to the proxy is down ({e}); ask again"))
+        })?;
+        Ok(Wire::new(stream))
+    }
+
+    /// Checks a worker's evidence: an approved image on an approved platform, in the role of a worker.
+    pub fn verify_worker(&self, evidence: &[u8]) -> Result<PeerIdentity, Fault> {
+        self.node.endpoint().verifier().verify(evidence, &[Role::Worker]).map_err(|e| {
+            Fault::new(FaultCode::AttestationFailed, format!("the worker is not what the chain demands: {e}"))
+        })
+    }
+
+    pub fn channel(&self) -> &Arc<PayerChannel> {
+        &self.channel
+    }
+
+    pub fn network(&self) -> GlobalId {
+        self.node.network()
+    }
+
+    /// Tokens to pay ahead.
+    pub fn window(&self) -> Tokens {
+        self.config.window
+    }
+
+    pub fn patience(&self) -> Duration {
+        self.config.patience
+    }
+
+    /// Ends the link.
+    pub fn close(&self) {
+        self.link.close("the client has ended the session");
+    }
+}

@@ -1,0 +1,176 @@
+//! The workers that have dialled in: who serves what at which price, and how busy they are.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use cocoon_attest::PeerIdentity;
+use cocoon_link::{Link, LinkError};
+use cocoon_node::books::PayerChannel;
+use cocoon_node::wire::Wire;
+use cocoon_protocol::frame::{Offer, ToPayee, ToPayer};
+use cocoon_protocol::{Fault, FaultCode, ModelHash, NodePublicKey, Price};
+use parking_lot::Mutex;
+use tokio::sync::watch;
+
+use crate::route::{Load, choose};
+
+/// One model served by one worker over one link.
+pub(crate) struct WorkerSession {
+    link: Link,
+    offer: Offer,
+    channel: Arc<PayerChannel>,
+    load: Mutex<Load>,
+}
+
+impl WorkerSession {
+    pub fn new(link: Link, offer: Offer, channel: Arc<PayerChannel>) -> Self {
+        Self { link, offer, channel, load: Mutex::new(Load::default()) }
+    }
+
+    pub fn offer(&self) -> &Offer {
+        &self.offer
+    }
+
+    pub fn channel(&self) -> &Arc<PayerChannel> {
+        &self.channel
+    }
+
+    pub fn peer(&self) -> &PeerIdentity {
+        self.link.peer()
+    }
+
+    pub fn key(&self) -> NodePublicKey {
+        self.link.peer().node_key
+    }
+
+    pub fn open(&self) -> Result<Wire<ToPayee, ToPayer>, LinkError> {
+        Ok(Wire::new(self.link.open()?))
+    }
+}
+
+/// All workers of a proxy.
+pub(crate) struct Workers {
+    sessions: Mutex<Vec<Arc<WorkerSession>>>,
+    changed: watch::Sender<u64>,
+    started: Instant,
+}
+
+impl Workers {
+    pub fn new() -> Self {
+        Self { sessions: Mutex::default(), changed: watch::channel(0).0, started: Instant::now() }
+    }
+
+    /// Ticks whenever the offers may have changed.
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.changed.subscribe()
+    }
+
+    /// Adds a worker's models; they are gone again when the guard is dropped. An older link of the same worker is replaced.
+    pub fn add(self: &Arc<Self>, sessions: Vec<Arc<WorkerSession>>) -> Registered {
+        let keys: Vec<_> = sessions.iter().map(|s| s.key()).collect();
+        let mut all = self.sessions.lock();
+        all.retain(|s| !keys.contains(&s.key()));
+        all.extend(sessions.iter().cloned());
+        drop(all);
+        self.changed.send_modify(|n| *n += 1);
+        Registered { workers: self.clone(), sessions }
+    }
+
+    /// The cheapest price of each model, with the proxy's fee on top.
+    pub fn offers(&self, fee_bps: u16) -> Vec<Offer> {
+        let mut offers: Vec<Offer> = vec![];
+        for session in self.sessions.lock().iter() {
+            let mut offer = session.offer.clone();
+            offer.price = offer.price.with_fee(fee_bps);
+            match offers.iter_mut().find(|o| o.model == offer.model) {
+                None => offers.push(offer),
+                Some(known) => {
+                    known.concurrency = known.concurrency.saturating_add(offer.concurrency);
+                    known.context_length = known.context_length.min(offer.context_length);
+                    if offer.price.within(&known.price) {
+                        known.price = offer.price;
+                    }
+                }
+            }
+        }
+        offers
+    }
+
+    /// A worker for this model whose price with the fee is within `cap`, other than those tried before.
+    ///
+    /// # Errors
+    /// `model_not_found` when nobody serves the model, `payment_rejected` when everybody who does is dearer.
+    pub fn choose(
+        self: &Arc<Self>,
+        model: ModelHash,
+        cap: &Price,
+        fee_bps: u16,
+        tried: &[NodePublicKey],
+    ) -> Result<Option<Place>, Fault> {
+        let all = self.sessions.lock().clone();
+        let serving: Vec<_> = all.into_iter().filter(|s| s.offer.model == model).collect();
+        if serving.is_empty() {
+            let message = format!("no worker serves model {model} here; list the models for what is served");
+            return Err(Fault::new(FaultCode::ModelNotFound, message).param("model"));
+        }
+        let affordable: Vec<_> =
+            serving.into_iter().filter(|s| s.offer.price.with_fee(fee_bps).within(cap)).collect();
+        if affordable.is_empty() {
+            let message = "every worker of this model asks more than the request allows; read the offers again";
+            return Err(Fault::new(FaultCode::PaymentRejected, message));
+        }
+        let fresh: Vec<_> = affordable.into_iter().filter(|s| !tried.contains(&s.key())).collect();
+        let now = self.started.elapsed();
+        let costs: Vec<f64> = fresh.iter().map(|s| s.load.lock().cost(now)).collect();
+        let chosen = choose(&mut rand::thread_rng(), &costs);
+        Ok(chosen.and_then(|i| fresh.get(i)).map(|worker| Place::take(self.started, worker.clone())))
+    }
+}
+
+/// Keeps a worker's models in the list.
+pub(crate) struct Registered {
+    workers: Arc<Workers>,
+    sessions: Vec<Arc<WorkerSession>>,
+}
+
+impl Drop for Registered {
+    fn drop(&mut self) {
+        self.workers.sessions.lock().retain(|s| !self.sessions.iter().any(|mine| Arc::ptr_eq(mine, s)));
+        self.workers.changed.send_modify(|n| *n += 1);
+    }
+}
+
+/// One request's place at a worker; given back when dropped.
+pub(crate) struct Place {
+    worker: Arc<WorkerSession>,
+    started: Instant,
+    began: Duration,
+}
+
+impl Place {
+    fn take(started: Instant, worker: Arc<WorkerSession>) -> Self {
+        worker.load.lock().begin();
+        Self { worker, started, began: started.elapsed() }
+    }
+
+    pub fn worker(&self) -> &Arc<WorkerSession> {
+        &self.worker
+    }
+
+    /// The first chunk has come.
+    pub fn answered(&self) {
+        let now = self.started.elapsed();
+        self.worker.load.lock().success(now, now.saturating_sub(self.began));
+    }
+
+    /// The worker is at fault.
+    pub fn failed(&self) {
+        self.worker.load.lock().failure(self.started.elapsed());
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.worker.load.lock().end();
+    }
+}
