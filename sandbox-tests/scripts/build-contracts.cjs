@@ -69,7 +69,7 @@ function namedErrors(file) {
 
 function compile(work, names) {
     return new Promise((resolve, reject) => {
-        const args = [compiler, '-q', '-c', path.join(work, 'tact.config.json'), '-p', ...names];
+        const args = [compiler, '-q', '-c', path.join(work, 'tact.config.json'), ...names.flatMap((name) => ['-p', name])];
         const child = spawn(process.execPath, args, { cwd: work, stdio: ['ignore', 'pipe', 'pipe'] });
         let output = '';
         child.stdout.on('data', (d) => (output += d));
