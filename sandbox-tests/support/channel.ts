@@ -17,7 +17,7 @@ import {
 import { GLOBAL_ID, Network, Result, Wallet, assertOk, keys, on, publicKey, sent, storageFee, ton } from './network';
 
 export const MIN_VALUE = ton('0.02');
-export const RESERVE = ton('0.03');
+export const RESERVE = ton('0.04');
 export const CHALLENGE = 3600;
 
 export const VOUCHER_TAG = 0x56434831;
@@ -283,7 +283,7 @@ export class Channel {
     /** The action must be refused with this exit code; the books must stay as they are. */
     async refuses(exitCode: number, action: () => Promise<Result>): Promise<Result> {
         const result = await this.net.refused(this.address, exitCode, action);
-        if (await this.net.dataHash(this.address)) await this.audit();
+        if (this.books.deposits > 0n) await this.audit();
         return result;
     }
 
