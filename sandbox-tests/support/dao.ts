@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { Address, Cell, Dictionary, Transaction, beginCell } from '@ton/core';
 import { KeyPair, sign } from '@ton/crypto';
-import { SandboxContract } from '@ton/sandbox';
+import { SandboxContract, internal } from '@ton/sandbox';
 import { Governor, GovernorParams, storeAction } from '../build/Governor';
 import { Proposal } from '../build/Proposal';
 import { Registry, RegistryParams } from '../build/Registry';
@@ -318,8 +318,8 @@ export class Dao {
         const result = await this.sendExecute(proposal);
         assert.equal(await proposal.getStatus(), Status.executed);
         for (const { to } of actions) {
-            const done = allOn(result, to).filter((tx) => tx.inMessage?.info.src?.toString() === this.governor.address.toString());
-            assert.ok(done.length > 0);
+            const done = from(allOn(result, to), this.governor.address);
+            assert.ok(done.length > 0, 'an action did not arrive');
             done.forEach(assertOk);
         }
         return result;
@@ -334,6 +334,16 @@ export class Dao {
         assert.equal(await proposal.getStatus(), Status.ready);
         return proposal;
     }
+}
+
+/** Those transactions that a message from this address began. */
+export function from(transactions: Transaction[], address: Address): Transaction[] {
+    return transactions.filter((tx) => tx.inMessage?.info.type === 'internal' && tx.inMessage.info.src.equals(address));
+}
+
+/** A message from an account that no key controls, to ask a contract what it would say to it. */
+export function impersonate(net: Network, from: Address, to: Address, body: Cell, value = ton('0.2')): Promise<Result> {
+    return net.chain.sendMessage(internal({ from, to, value, body, bounce: true }));
 }
 
 /** A node's proof that this account may answer for it. */
