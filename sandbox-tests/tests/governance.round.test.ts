@@ -74,12 +74,12 @@ test('a whole round: stake, propose a bundle, vote, wait, execute; the entries b
 
     const activeFrom = BigInt(net.now) + PARAMS.activationDelay;
     for (const id of [1n, 2n, 3n]) {
-        const image = (await registry.getImage(id))!;
+        const image = await registry.getImage(id);
         assert.equal(image.role, id);
         assert.equal(image.life.activeFrom, activeFrom);
         assert.equal(await registry.getImageStatus(id), Entry.scheduled);
     }
-    assert.equal((await registry.getModel(4n))?.name, 'tiny-qwen3');
+    assert.equal((await registry.getModel(4n)).name, 'tiny-qwen3');
     net.now = Number(activeFrom) - 1;
     assert.equal(await registry.getModelStatus(4n), Entry.scheduled);
     net.now = Number(activeFrom);
