@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Address, Cell, Dictionary, beginCell } from '@ton/core';
 import { sha512_sync, sign } from '@ton/crypto';
-import { CLOSE_TAG, Channel, Err, MIN_VALUE, Op, RESERVE } from '../support/channel';
+import { CLOSE_TAG, Channel, Err, MIN_VALUE, Op, RESERVE, VOUCHER_TAG } from '../support/channel';
 import { Network, YEAR, allOn, assertOk, compute, keys, on, publicKey, sent, ton } from '../support/network';
 
 const MAX_COINS = 2n ** 120n - 1n;
@@ -63,6 +63,8 @@ test('attack_5_voucher_as_close_authorisation_and_the_reverse', async () => {
     // The fields of one under the tag of the other.
     const disguised = channel.voucher({ cumulative: ton('0.1'), tag: CLOSE_TAG });
     await channel.refuses(Err.badFormat, () => channel.send(channel.claimBody(disguised)));
+    const close = channel.closeAuth({ claimed: 0n, epoch: 0, tag: VOUCHER_TAG });
+    await channel.refuses(Err.badFormat, () => channel.send(channel.coopCloseBody(close)));
 });
 
 test('attack_6_payer_and_payee_keys_swapped', async () => {

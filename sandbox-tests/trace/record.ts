@@ -1,29 +1,31 @@
-// Records tests/traces/contracts.json, the calls that the embedded devnet is compared with.
+// Records tests/traces/contracts.{json,boc}: calls and answers that the embedded devnet is compared with.
 //
-//   npm run record-trace             writes it
-//   npm run record-trace -- --check  fails when it would come out different
+//   npm run record-trace             writes them
+//   npm run record-trace -- --check  fails when they would come out different
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { recordChannel } from './channel';
+import { recordDao } from './dao';
 import { Recorder } from './recorder';
 import { recordWallets } from './wallets';
 
-const TARGET = path.resolve(__dirname, '../../tests/traces/contracts.json');
+const TARGET = path.resolve(__dirname, '../../tests/traces');
 
 async function main(args: string[]): Promise<void> {
     const recorder = new Recorder();
     await recordWallets(recorder);
     await recordChannel(recorder);
-    const text = recorder.toJSON();
-    if (args[0] === '--check') {
-        if (!existsSync(TARGET) || readFileSync(TARGET, 'utf8') !== text) {
-            throw new Error('tests/traces/contracts.json is stale: run "npm run record-trace" in sandbox-tests');
+    await recordDao(recorder);
+    mkdirSync(TARGET, { recursive: true });
+    for (const [name, bytes] of recorder.files()) {
+        const file = path.join(TARGET, name);
+        if (args[0] !== '--check') writeFileSync(file, bytes);
+        else if (!existsSync(file) || !readFileSync(file).equals(bytes)) {
+            throw new Error(`tests/traces/${name} is stale: run "npm run record-trace" in sandbox-tests`);
         }
-    } else {
-        mkdirSync(path.dirname(TARGET), { recursive: true });
-        writeFileSync(TARGET, text);
+        console.log(`tests/traces/${name}: ${Math.ceil(bytes.length / 1024)} KiB`);
     }
-    console.log(`tests/traces/contracts.json: ${recorder.summary()}, ${Math.ceil(text.length / 1024)} KiB`);
+    console.log(recorder.summary());
 }
 
 main(process.argv.slice(2)).catch((e) => {

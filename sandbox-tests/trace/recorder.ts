@@ -1,22 +1,23 @@
 // Records what @ton/sandbox's executor, the C++ TVM, was asked and what it answered.
 //
-// The file is one JSON object. Cells are base64 BoCs; large ones lie once in `blobs` and are named by index. Integers that may
-// exceed 53 bits are decimal strings.
+// A trace is two files. contracts.boc holds every cell, each subtree once: its root is a dictionary (HashmapE without the
+// leading bit, 32-bit keys, values in a reference). contracts.json names cells by key; integers that may exceed 53 bits are
+// decimal strings. It is one object:
 //
 //   format    1
 //   config    path of the blockchain configuration, and its SHA-256
-//   blobs     [base64 BoC]
+//   cells     file name and SHA-256 of the BoC, and how many cells it names
 //   records   in order of execution, each one of
-//     tx      step, account (blob: ShardAccount before), message (blob), now, lt, seed (hex), and
-//             out: account (blob: ShardAccount after), transaction (blob), gas, exit (compute phase; null when skipped), skipped
+//     tx      step, account (cell: ShardAccount before), message (cell), now, lt, seed (hex), and
+//             out: account (cell: ShardAccount after), transaction (cell), gas, exit (compute phase; null when skipped), skipped
 //             (reason or null), action (result code or null), aborted, fees (total), balance (after)
 //     refused step, account, message, now, lt, seed, and exit: an external message that was not accepted (null: never ran)
-//     get     step, address, code (blob), data (blob), method (id), arguments and stack (blobs: VmStack), now, balance, seed,
-//             gasLimit, and out: stack (blob: VmStack), gas, exit
+//     get     step, address, code (cell), data (cell), method (id), arguments (cell: VmStack), now, balance, seed, gasLimit, and
+//             out: stack (cell: VmStack), gas, exit
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
-import { Cell, loadShardAccount, loadTransaction, serializeTuple } from '@ton/core';
+import { Cell, Dictionary, beginCell, loadShardAccount, loadTransaction, serializeTuple } from '@ton/core';
 import { Executor } from '@ton/sandbox';
 import { Network, actionCode, compute } from '../support/network';
 
@@ -25,7 +26,7 @@ type Record = { kind: 'tx' | 'refused' | 'get'; step: string; [field: string]: u
 const CONFIG = 'offchain/devnet/config/devnet.boc';
 
 export class Recorder {
-    private readonly blobs: string[] = [];
+    private readonly cells: Cell[] = [];
     private readonly index = new Map<string, number>();
     private readonly records: Record[] = [];
     private current = '';
@@ -56,18 +57,24 @@ export class Recorder {
         if (more.length || record?.kind !== 'refused') throw new Error(`${name}: the message was accepted`);
     }
 
-    toJSON(): string {
-        const config = readFileSync(path.resolve(__dirname, '../..', CONFIG));
+    /** Both files, by name. */
+    files(): Map<string, Buffer> {
+        const dictionary = Dictionary.empty(Dictionary.Keys.Uint(32), Dictionary.Values.Cell());
+        this.cells.forEach((cell, key) => dictionary.set(key, cell));
+        const boc = beginCell().storeDictDirect(dictionary).endCell().toBoc();
+        const sha256 = (bytes: Buffer) => createHash('sha256').update(bytes).digest('hex');
         const head = {
             format: 1,
-            note: 'Recorded by sandbox-tests/trace/record.ts with @ton/sandbox: npm run record-trace in sandbox-tests. Do not edit.',
-            config: { path: CONFIG, sha256: createHash('sha256').update(config).digest('hex') },
+            note: 'Recorded with @ton/sandbox by npm run record-trace in sandbox-tests. Do not edit.',
+            config: { path: CONFIG, sha256: sha256(readFileSync(path.resolve(__dirname, '../..', CONFIG))) },
+            cells: { file: 'contracts.boc', sha256: sha256(boc), count: this.cells.length },
         };
-        const lines = (items: unknown[]) => items.map((item) => JSON.stringify(item)).join(',\n');
-        return (
-            JSON.stringify(head).slice(0, -1) +
-            `,\n"blobs":[\n${lines(this.blobs)}\n],\n"records":[\n${lines(this.records)}\n]}\n`
-        );
+        const records = this.records.map((record) => JSON.stringify(record)).join(',\n');
+        const json = `${JSON.stringify(head).slice(0, -1)},\n"records":[\n${records}\n]}\n`;
+        return new Map([
+            ['contracts.json', Buffer.from(json)],
+            ['contracts.boc', boc],
+        ]);
     }
 
     summary(): string {
@@ -76,17 +83,14 @@ export class Recorder {
         return `${count('tx')} transactions, ${count('refused')} refused externals, ${count('get')} getter runs, ${exits.size} different exits`;
     }
 
-    private blob(base64: string): number {
-        let at = this.index.get(base64);
-        if (at === undefined) {
-            at = this.blobs.push(base64) - 1;
-            this.index.set(base64, at);
-        }
-        return at;
-    }
-
     private cell(cell: Cell): number {
-        return this.blob(cell.toBoc().toString('base64'));
+        const hash = cell.hash().toString('hex');
+        let key = this.index.get(hash);
+        if (key === undefined) {
+            key = this.cells.push(cell) - 1;
+            this.index.set(hash, key);
+        }
+        return key;
     }
 
     private patch(): void {
@@ -96,7 +100,7 @@ export class Recorder {
             const answer = await run.call(this, args);
             const asked = {
                 step: recorder.current,
-                account: recorder.blob(args.shardAccount),
+                account: recorder.cell(Cell.fromBase64(args.shardAccount)),
                 message: recorder.cell(args.message),
                 now: args.now,
                 lt: args.lt.toString(),
@@ -107,15 +111,16 @@ export class Recorder {
                 recorder.records.push({ kind: 'refused', ...asked, exit: result.vmResults?.vmExitCode ?? null });
                 return answer;
             }
-            const tx = loadTransaction(Cell.fromBase64(result.transaction).asSlice());
-            const after = loadShardAccount(Cell.fromBase64(result.shardAccount).asSlice());
+            const [transaction, account] = [Cell.fromBase64(result.transaction), Cell.fromBase64(result.shardAccount)];
+            const tx = loadTransaction(transaction.asSlice());
+            const after = loadShardAccount(account.asSlice());
             const { exitCode, gas, skipped } = compute(tx);
             recorder.records.push({
                 kind: 'tx',
                 ...asked,
                 out: {
-                    account: recorder.blob(result.shardAccount),
-                    transaction: recorder.blob(result.transaction),
+                    account: recorder.cell(account),
+                    transaction: recorder.cell(transaction),
                     gas,
                     exit: skipped ? null : exitCode,
                     skipped: skipped ?? null,
@@ -144,7 +149,7 @@ export class Recorder {
                 seed: args.randomSeed.toString('hex'),
                 gasLimit: args.gasLimit.toString(),
                 out: {
-                    stack: recorder.blob(answer.output.stack),
+                    stack: recorder.cell(Cell.fromBase64(answer.output.stack)),
                     gas: Number(answer.output.gas_used),
                     exit: answer.output.vm_exit_code,
                 },
