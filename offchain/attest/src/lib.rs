@@ -1,7 +1,7 @@
 //! Who is at the other end, proven by hardware.
 //!
 //! A node holds a short-lived certificate whose one extension carries a TDX quote and the claims that the quote signs
-//! (`docs: Attestation`): the TLS key, the on-chain node key, the role, the network and a validity window. A
+//! (docs/protocol.md P1.1): the TLS key, the on-chain node key, the role, the network and a validity window. A
 //! [`Verifier`] turns such a certificate into a [`PeerIdentity`] or an [`AttestError`] that says what was wrong.
 //!
 //! * [`Measurements`], [`image_id`]: what runs inside a trust domain, and its identity in the registry;

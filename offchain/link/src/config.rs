@@ -1,0 +1,39 @@
+//! Bounds and times of a link.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::timer::{RuntimeTimer, Timer};
+
+/// Bounds and times. The defaults suit the Internet; tests shrink them.
+#[derive(Clone, Debug)]
+pub struct LinkConfig {
+    /// A connection that has not proven itself by then is dropped.
+    pub handshake_timeout: Duration,
+    /// A silent peer is asked this often whether it is there; live links are re-checked as often.
+    pub ping_interval: Duration,
+    /// A peer that says nothing, or reads nothing, for this long is gone.
+    pub idle_timeout: Duration,
+    /// Streams open at a time, for each side that opens.
+    pub max_streams: usize,
+    /// Handshakes in progress at a time on one listener (attack 75).
+    pub max_handshakes: usize,
+    /// Handshakes in progress at a time from one address.
+    pub max_handshakes_per_source: usize,
+    /// What measures the times above.
+    pub timer: Arc<dyn Timer>,
+}
+
+impl Default for LinkConfig {
+    fn default() -> Self {
+        Self {
+            handshake_timeout: Duration::from_secs(10),
+            ping_interval: Duration::from_secs(10),
+            idle_timeout: Duration::from_secs(30),
+            max_streams: 1024,
+            max_handshakes: 128,
+            max_handshakes_per_source: 32,
+            timer: Arc::new(RuntimeTimer),
+        }
+    }
+}

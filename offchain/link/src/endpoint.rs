@@ -1,0 +1,334 @@
+//! A node's side of its links: dialling and listening.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use bytes::BytesMut;
+use cocoon_attest::{IdentityHandle, Verifier};
+use cocoon_protocol::{NodePublicKey, Role};
+use rustls::ConnectionCommon;
+use rustls::pki_types::{CertificateDer, ServerName};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, mpsc};
+use tokio_rustls::{TlsAcceptor, TlsConnector};
+use tokio_util::task::AbortOnDropHandle;
+
+use crate::config::LinkConfig;
+use crate::error::LinkError;
+use crate::frame::Frame;
+use crate::hello::{self, EXPORTER_LABEL, Side, Transcript};
+use crate::link::{Link, Proven};
+use crate::mux::lock;
+use crate::timer::{Timer, within};
+use crate::tls::{PeerRule, TlsIdentity};
+
+/// After a refused handshake the connection stays for so long that the peer can read the alert.
+const LINGER: Duration = Duration::from_secs(1);
+/// Links that wait to be taken from a listener.
+const READY: usize = 16;
+
+/// Whom a dialler expects.
+#[derive(Clone, Debug)]
+pub struct Expect {
+    role: Role,
+    node_key: Option<NodePublicKey>,
+}
+
+impl Expect {
+    /// Any node with this role.
+    pub const fn role(role: Role) -> Self {
+        Self { role, node_key: None }
+    }
+
+    /// This very node.
+    pub const fn node(role: Role, node_key: NodePublicKey) -> Self {
+        Self { role, node_key: Some(node_key) }
+    }
+}
+
+/// A node's identity and its judgement of others; makes links. Clones share both.
+#[derive(Clone)]
+pub struct Endpoint {
+    identity: IdentityHandle,
+    verifier: Arc<Verifier>,
+    config: LinkConfig,
+    ready: Arc<Mutex<Option<Arc<TlsIdentity>>>>,
+}
+
+impl fmt::Debug for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Endpoint").field("identity", &self.identity.current()).finish_non_exhaustive()
+    }
+}
+
+impl Endpoint {
+    /// An endpoint that uses whatever identity the handle holds when a connection begins.
+    pub fn new(identity: IdentityHandle, verifier: Arc<Verifier>, config: LinkConfig) -> Self {
+        Self { identity, verifier, config, ready: Arc::default() }
+    }
+
+    /// The verifier of this endpoint.
+    pub fn verifier(&self) -> &Arc<Verifier> {
+        &self.verifier
+    }
+
+    /// The present identity, made ready for TLS once.
+    pub(crate) fn tls_identity(&self) -> Result<Arc<TlsIdentity>, LinkError> {
+        let current = self.identity.current();
+        let mut ready = lock(&self.ready);
+        match &*ready {
+            Some(tls) if Arc::ptr_eq(&tls.identity, &current) => Ok(tls.clone()),
+            _ => {
+                let tls = Arc::new(TlsIdentity::new(current)?);
+                *ready = Some(tls.clone());
+                Ok(tls)
+            }
+        }
+    }
+
+    pub(crate) fn rule(&self, roles: &[Role], node_key: Option<NodePublicKey>) -> PeerRule {
+        PeerRule { verifier: self.verifier.clone(), roles: roles.to_vec(), node_key }
+    }
+
+    /// Dials a node over TCP.
+    pub async fn connect(&self, addr: SocketAddr, expect: &Expect) -> Result<Link, LinkError> {
+        let failed = |why: String| LinkError::Connect { addr, why };
+        let tcp = within(&*self.config.timer, self.config.handshake_timeout, TcpStream::connect(addr))
+            .await
+            .ok_or_else(|| failed("no answer".into()))?
+            .map_err(|e| failed(e.to_string()))?;
+        // Without it, small frames wait up to 40 ms for the acknowledgement of the ones before.
+        tcp.set_nodelay(true).map_err(|e| failed(e.to_string()))?;
+        self.connect_over(tcp, Some(addr), expect).await
+    }
+
+    /// Dials over a connection that exists already.
+    pub async fn connect_over<IO>(&self, io: IO, remote: Option<SocketAddr>, expect: &Expect) -> Result<Link, LinkError>
+    where
+        IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let tls = self.tls_identity()?;
+        let rule = self.rule(&[expect.role], expect.node_key);
+        let connector = TlsConnector::from(tls.client(rule.clone())?);
+        let handshake = async {
+            // Certificates are judged by their evidence; names mean nothing here.
+            let name = ServerName::try_from("cocoon.invalid").map_err(|e| LinkError::Tls { why: e.to_string() })?;
+            let stream = connector.connect(name, io).await.map_err(|e| LinkError::from_io(&e))?;
+            let transcript = transcript(stream.get_ref().1, &tls)?;
+            self.greet(stream, Side::Dialer, &tls, &rule, transcript).await
+        };
+        let proven = self.in_time(handshake).await?;
+        Ok(Link::start(proven, remote, self.verifier.clone(), &self.config))
+    }
+
+    /// Accepts over a connection that exists already.
+    pub async fn accept_over<IO>(&self, io: IO, remote: Option<SocketAddr>, roles: &[Role]) -> Result<Link, LinkError>
+    where
+        IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let tls = self.tls_identity()?;
+        let rule = self.rule(roles, None);
+        let acceptor = TlsAcceptor::from(tls.server(rule.clone())?);
+        let handshake = async {
+            let stream = match acceptor.accept(io).into_fallible().await {
+                Ok(stream) => stream,
+                Err((error, io)) => {
+                    linger(io, &*self.config.timer).await;
+                    return Err(LinkError::from_io(&error));
+                }
+            };
+            let transcript = transcript(stream.get_ref().1, &tls)?;
+            self.greet(stream, Side::Listener, &tls, &rule, transcript).await
+        };
+        let proven = self.in_time(handshake).await?;
+        Ok(Link::start(proven, remote, self.verifier.clone(), &self.config))
+    }
+
+    async fn in_time<T>(&self, handshake: impl Future<Output = Result<T, LinkError>>) -> Result<T, LinkError> {
+        let limit = self.config.handshake_timeout;
+        within(&*self.config.timer, limit, handshake).await.unwrap_or(Err(LinkError::HandshakeTimeout { limit }))
+    }
+
+    /// The step after TLS: see `hello`.
+    pub(crate) async fn greet<S>(
+        &self,
+        mut stream: S,
+        side: Side,
+        tls: &TlsIdentity,
+        rule: &PeerRule,
+        transcript: Transcript,
+    ) -> Result<Proven<S>, LinkError>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        // Judged a moment ago in the handshake, so this comes from the cache, and the policy of this moment applies.
+        let peer = rule.check(&transcript.peer_certificate).map_err(|reason| LinkError::Attestation { reason })?;
+        let mut buffer = BytesMut::new();
+        Frame::Hello(hello::greeting(&tls.identity, side, &transcript)).encode(&mut buffer);
+        let failed = |e: std::io::Error| LinkError::from_io(&e);
+        stream.write_all(&buffer).await.map_err(failed)?;
+        stream.flush().await.map_err(failed)?;
+        buffer.clear();
+        let greeting = loop {
+            match Frame::decode(&mut buffer)? {
+                Some(Frame::Hello(greeting)) => break greeting,
+                // The peer may have looked at our greeting first and say why it does not like it.
+                Some(Frame::GoAway { closing: true, reason }) => return Err(LinkError::ClosedByPeer { reason }),
+                Some(_) => return Err(LinkError::Protocol { why: "the first frame is no greeting".into() }),
+                None => {}
+            }
+            if stream.read_buf(&mut buffer).await.map_err(failed)? == 0 {
+                return Err(LinkError::PeerGone);
+            }
+        };
+        if let Err(error) = hello::check(greeting, &peer, side, &transcript) {
+            let mut goodbye = BytesMut::new();
+            Frame::GoAway { closing: true, reason: error.goodbye() }.encode(&mut goodbye);
+            let _ = stream.write_all(&goodbye).await;
+            linger(stream, &*self.config.timer).await;
+            return Err(error);
+        }
+        Ok(Proven { stream, read_ahead: buffer, side, peer, exporter: transcript.exporter })
+    }
+
+    /// Listens on TCP for nodes of the given roles.
+    pub async fn listen(&self, addr: SocketAddr, roles: &[Role]) -> Result<Listener, LinkError> {
+        let failed = |e: std::io::Error| LinkError::Listen { addr, why: e.to_string() };
+        let socket = TcpListener::bind(addr).await.map_err(failed)?;
+        let addr = socket.local_addr().map_err(failed)?;
+        let (ready, incoming) = mpsc::channel(READY);
+        let door = Door { endpoint: self.clone(), roles: roles.into(), ready, sources: Sources::default() };
+        let task = AbortOnDropHandle::new(tokio::spawn(door.keep(socket)));
+        Ok(Listener { addr, incoming: tokio::sync::Mutex::new(incoming), _task: task })
+    }
+}
+
+pub(crate) fn transcript<D>(connection: &ConnectionCommon<D>, tls: &TlsIdentity) -> Result<Transcript, LinkError> {
+    let exporter = connection
+        .export_keying_material([0; 32], EXPORTER_LABEL, None)
+        .map_err(|e| LinkError::Tls { why: e.to_string() })?;
+    let peer =
+        connection.peer_certificates().and_then(<[CertificateDer<'_>]>::first).ok_or(LinkError::NoCertificate)?;
+    let own_certificate = tls.identity.certificate().to_vec();
+    Ok(Transcript { exporter, own_certificate, peer_certificate: peer.to_vec() })
+}
+
+/// Says nothing more, and reads what still comes: closing over unread bytes would destroy what we said last.
+async fn linger<IO: AsyncRead + AsyncWrite + Unpin>(mut io: IO, timer: &dyn Timer) {
+    let _ = io.shutdown().await;
+    let mut rest = [0; 1024];
+    let drain = async { while matches!(io.read(&mut rest).await, Ok(n) if n > 0) {} };
+    let _ = within(timer, LINGER, drain).await;
+}
+
+/// Accepts links on a TCP port. Dropping it closes the port; links that stand go on.
+pub struct Listener {
+    addr: SocketAddr,
+    incoming: tokio::sync::Mutex<mpsc::Receiver<(SocketAddr, Result<Link, LinkError>)>>,
+    _task: AbortOnDropHandle<()>,
+}
+
+impl fmt::Debug for Listener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Listener({})", self.addr)
+    }
+}
+
+impl Listener {
+    /// The address it listens on, with the port that the system chose when 0 was asked.
+    pub fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// The next connection, with its link or why it has none. Handshakes go on in the background, many at a time, so that
+    /// one slow peer holds up nobody; a failed one does not end the listener.
+    pub async fn accept(&self) -> (SocketAddr, Result<Link, LinkError>) {
+        match self.incoming.lock().await.recv().await {
+            Some(incoming) => incoming,
+            // The task behind the port ends only with the listener itself.
+            None => (self.addr, Err(LinkError::Closed { reason: "the listener has ended".into() })),
+        }
+    }
+}
+
+type Sources = Arc<Mutex<HashMap<IpAddr, usize>>>;
+
+/// What runs behind a listener.
+struct Door {
+    endpoint: Endpoint,
+    roles: Arc<[Role]>,
+    ready: mpsc::Sender<(SocketAddr, Result<Link, LinkError>)>,
+    sources: Sources,
+}
+
+impl Door {
+    async fn keep(self, socket: TcpListener) {
+        let handshakes = Arc::new(Semaphore::new(self.endpoint.config.max_handshakes));
+        let mut running = tokio::task::JoinSet::new();
+        loop {
+            // Waiting here leaves further connections in the system's queue, which is bounded.
+            let Ok(turn) = handshakes.clone().acquire_owned().await else { return };
+            while running.try_join_next().is_some() {}
+            let (tcp, addr) = match socket.accept().await {
+                Ok(accepted) => accepted,
+                Err(error) => {
+                    // Out of file descriptors, as a rule: trying again at once would spin.
+                    tracing::warn!(%error, "cannot accept a connection");
+                    self.endpoint.config.timer.sleep(Duration::from_millis(100)).await;
+                    continue;
+                }
+            };
+            let limit = self.endpoint.config.max_handshakes_per_source;
+            let Some(source) = Source::enter(&self.sources, addr.ip(), limit) else {
+                // Unheard: telling the service of each one would be the flood's second victim.
+                tracing::debug!(error = %LinkError::TooManyHandshakes { addr, limit }, "connection dropped");
+                continue;
+            };
+            let (endpoint, roles, ready) = (self.endpoint.clone(), self.roles.clone(), self.ready.clone());
+            running.spawn(async move {
+                let result = match tcp.set_nodelay(true) {
+                    Ok(()) => endpoint.accept_over(tcp, Some(addr), &roles).await,
+                    Err(error) => Err(LinkError::Io { why: error.to_string() }),
+                };
+                drop(source);
+                let _ = ready.send((addr, result)).await;
+                // Only now: a service that takes no links must not let them pile up here.
+                drop(turn);
+            });
+        }
+    }
+}
+
+/// One handshake in progress from an address.
+struct Source {
+    sources: Sources,
+    ip: IpAddr,
+}
+
+impl Source {
+    fn enter(sources: &Sources, ip: IpAddr, limit: usize) -> Option<Self> {
+        let mut counts = lock(sources);
+        let count = counts.entry(ip).or_default();
+        if *count >= limit {
+            return None;
+        }
+        *count += 1;
+        Some(Self { sources: sources.clone(), ip })
+    }
+}
+
+impl Drop for Source {
+    fn drop(&mut self) {
+        let mut counts = lock(&self.sources);
+        if let Some(count) = counts.get_mut(&self.ip) {
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                counts.remove(&self.ip);
+            }
+        }
+    }
+}

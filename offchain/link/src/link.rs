@@ -1,0 +1,263 @@
+//! A link: streams over one attested connection, kept alive and re-checked.
+
+use std::fmt;
+use std::future::Future;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::BytesMut;
+use cocoon_attest::{PeerIdentity, Verifier};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
+
+use crate::config::LinkConfig;
+use crate::error::LinkError;
+use crate::frame::Frame;
+use crate::hello::Side;
+use crate::mux::Mux;
+use crate::stream::Stream;
+use crate::timer::within;
+
+/// Bytes that are read at a time.
+const READ_AHEAD: usize = 16 * 1024;
+/// How long the end of a link may take: the rest of the queue, the goodbye, and what the peer still sends meanwhile.
+const GOODBYE: Duration = Duration::from_secs(2);
+/// Streams that are open when the peer's evidence expires may go on for so long.
+const GRACE_SECONDS: u32 = 600;
+
+/// A connection on which both sides have proven who they are.
+pub(crate) struct Proven<S> {
+    pub stream: S,
+    /// What arrived after the greeting.
+    pub read_ahead: BytesMut,
+    pub side: Side,
+    pub peer: PeerIdentity,
+    pub exporter: [u8; 32],
+}
+
+/// A connection with one attested peer. Clones are handles on the same link; when the last one is dropped, the link closes.
+#[derive(Clone)]
+pub struct Link(Arc<Handle>);
+
+struct Handle {
+    mux: Arc<Mux>,
+    peer: PeerIdentity,
+    exporter: [u8; 32],
+    remote: Option<SocketAddr>,
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.mux.close(LinkError::Closed { reason: "no longer needed".into() }, true);
+    }
+}
+
+impl fmt::Debug for Link {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Handle { peer, remote, .. } = &*self.0;
+        f.debug_struct("Link").field("peer", &peer.node_key).field("role", &peer.role).field("remote", remote).finish()
+    }
+}
+
+impl Link {
+    /// Starts a link on a connection that has proven itself.
+    pub(crate) fn start<S>(
+        proven: Proven<S>,
+        remote: Option<SocketAddr>,
+        verifier: Arc<Verifier>,
+        config: &LinkConfig,
+    ) -> Self
+    where
+        S: AsyncRead + AsyncWrite + Send + 'static,
+    {
+        let Proven { stream, read_ahead, side, peer, exporter } = proven;
+        let mux = Arc::new(Mux::new(side, config.max_streams));
+        let driver = Driver { mux: mux.clone(), peer: peer.clone(), verifier, config: config.clone() };
+        // Ends with the link, which its last handle closes.
+        tokio::spawn(driver.run(stream, read_ahead));
+        Self(Arc::new(Handle { mux, peer, exporter, remote }))
+    }
+
+    /// Who is at the other end.
+    pub fn peer(&self) -> &PeerIdentity {
+        &self.0.peer
+    }
+
+    /// 32 bytes that only the two ends of this connection know. For binding further proofs to it.
+    pub fn exporter(&self) -> &[u8; 32] {
+        &self.0.exporter
+    }
+
+    /// The peer's address, when the link runs over TCP.
+    pub fn remote(&self) -> Option<SocketAddr> {
+        self.0.remote
+    }
+
+    /// Opens a stream. Fails at once when the link has ended or as many streams are open as may be.
+    pub fn open(&self) -> Result<Stream, LinkError> {
+        Ok(Stream::new(self.0.mux.clone(), self.0.mux.open()?))
+    }
+
+    /// The next stream that the peer opens, or why there will be none.
+    pub async fn accept(&self) -> Result<Stream, LinkError> {
+        loop {
+            if let Some(slot) = self.0.mux.accept() {
+                return Ok(Stream::new(self.0.mux.clone(), slot?));
+            }
+            self.0.mux.arrivals.notified().await;
+        }
+    }
+
+    /// Closes the link; what was sent still goes out, and the peer is told the reason.
+    pub fn close(&self, reason: &str) {
+        self.0.mux.close(LinkError::Closed { reason: reason.to_owned() }, true);
+    }
+
+    /// Why the link ended, if it has.
+    pub fn error(&self) -> Option<LinkError> {
+        self.0.mux.closed()
+    }
+
+    /// Waits for the end of the link.
+    pub fn closed(&self) -> impl Future<Output = LinkError> + Send + 'static {
+        let mut closed = self.0.mux.watch_closed();
+        async move {
+            match closed.wait_for(Option::is_some).await.as_deref() {
+                Ok(Some(reason)) => reason.clone(),
+                _ => LinkError::Closed { reason: "no longer needed".into() },
+            }
+        }
+    }
+}
+
+/// What runs under a link.
+struct Driver {
+    mux: Arc<Mux>,
+    peer: PeerIdentity,
+    verifier: Arc<Verifier>,
+    config: LinkConfig,
+}
+
+impl Driver {
+    async fn run<IO: AsyncRead + AsyncWrite>(self, io: IO, read_ahead: BytesMut) {
+        let (mut reader, writer) = tokio::io::split(io);
+        let mut writing = pin!(self.write(writer));
+        let mut written = false;
+        let reason = tokio::select! {
+            reason = self.read(&mut reader, read_ahead) => reason,
+            reason = self.watch() => reason,
+            reason = &mut writing => {
+                written = true;
+                reason
+            }
+        };
+        tracing::debug!(peer = %self.peer.node_key, %reason, "link ends");
+        // Nothing more for a peer that has just been found wanting. If this side closed the link, that stands.
+        self.mux.close(reason, false);
+        let timer = &*self.config.timer;
+        if !written && within(timer, GOODBYE, writing).await.is_none() {
+            return;
+        }
+        // What the peer sent meanwhile must be read: closing over unread bytes makes TCP destroy the goodbye on its way.
+        let mut rest = [0; 4096];
+        let drain = async { while matches!(reader.read(&mut rest).await, Ok(n) if n > 0) {} };
+        let _ = within(timer, GOODBYE, drain).await;
+    }
+
+    /// Reads frames until something is wrong.
+    async fn read<IO: AsyncRead>(&self, reader: &mut ReadHalf<IO>, mut buffer: BytesMut) -> LinkError {
+        loop {
+            loop {
+                match Frame::decode(&mut buffer) {
+                    Ok(Some(frame)) => {
+                        if let Err(reason) = self.mux.receive(frame) {
+                            return reason;
+                        }
+                    }
+                    Ok(None) => break,
+                    Err(reason) => return reason,
+                }
+            }
+            buffer.reserve(READ_AHEAD);
+            match reader.read_buf(&mut buffer).await {
+                Ok(0) => return LinkError::PeerGone,
+                Ok(_) => {}
+                Err(error) => return LinkError::from_io(&error),
+            }
+        }
+    }
+
+    /// Writes frames until the link is closed, then the goodbye.
+    async fn write<IO: AsyncWrite>(&self, mut writer: WriteHalf<IO>) -> LinkError {
+        let timer = &*self.config.timer;
+        let mut batch = BytesMut::new();
+        loop {
+            let closed = self.mux.closed();
+            self.mux.take_batch(&mut batch);
+            if batch.is_empty() {
+                if let Some(reason) = closed {
+                    Frame::GoAway { closing: true, reason: reason.goodbye() }.encode(&mut batch);
+                    let goodbye = async {
+                        writer.write_all(&batch).await?;
+                        writer.shutdown().await
+                    };
+                    let _ = within(timer, GOODBYE, goodbye).await;
+                    return reason;
+                }
+                self.mux.work.notified().await;
+                continue;
+            }
+            let write = async {
+                writer.write_all(&batch).await?;
+                writer.flush().await
+            };
+            match within(timer, self.config.idle_timeout, write).await {
+                Some(Ok(())) => batch.clear(),
+                Some(Err(error)) => return LinkError::from_io(&error),
+                None => {
+                    let why = format!("nothing could be written for {} s", self.config.idle_timeout.as_secs_f32());
+                    return LinkError::PeerStalled { why };
+                }
+            }
+        }
+    }
+
+    /// Looks after the link: is the peer there, is it still allowed, is its evidence fresh. Also ends when the link is closed
+    /// from outside.
+    async fn watch(&self) -> LinkError {
+        let mut policy = self.verifier.policy().subscribe();
+        let mut closed = self.mux.watch_closed();
+        let interval = self.config.ping_interval;
+        let mut tick = self.config.timer.sleep(interval);
+        let mut silence = Duration::ZERO;
+        loop {
+            tokio::select! {
+                _ = closed.wait_for(Option::is_some) => {
+                    return self.mux.closed().unwrap_or(LinkError::PeerGone);
+                }
+                Ok(()) = policy.changed() => {}
+                () = &mut tick => {
+                    tick = self.config.timer.sleep(interval);
+                    silence = if self.mux.was_heard() { Duration::ZERO } else { silence.saturating_add(interval) };
+                    if silence >= self.config.idle_timeout {
+                        return LinkError::PeerSilent { limit: self.config.idle_timeout };
+                    }
+                    if !silence.is_zero() {
+                        self.mux.ping();
+                    }
+                }
+            }
+            if let Err(reason) = self.verifier.recheck(&self.peer) {
+                return LinkError::Revoked { reason };
+            }
+            let valid_until = self.peer.valid_until;
+            let now = self.verifier.now();
+            if now > valid_until.plus(GRACE_SECONDS) {
+                return LinkError::Expired { valid_until };
+            } else if now > valid_until {
+                self.mux.drain(LinkError::Expired { valid_until });
+            }
+        }
+    }
+}
