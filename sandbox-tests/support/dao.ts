@@ -342,8 +342,8 @@ export function from(transactions: Transaction[], address: Address): Transaction
 }
 
 /** A message from an account that no key controls, to ask a contract what it would say to it. */
-export function impersonate(net: Network, from: Address, to: Address, body: Cell, value = ton('0.2')): Promise<Result> {
-    return net.chain.sendMessage(internal({ from, to, value, body, bounce: true }));
+export function impersonate(net: Network, from: Address, to: Address, body: Cell, value = ton('0.2'), bounce = true): Promise<Result> {
+    return net.chain.sendMessage(internal({ from, to, value, body, bounce }));
 }
 
 /** A node's proof that this account may answer for it. */
