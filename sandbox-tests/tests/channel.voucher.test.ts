@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import { Address, Cell, Dictionary, beginCell } from '@ton/core';
 import { sha512_sync, sign } from '@ton/crypto';
 import { CLOSE_TAG, Channel, Err, MIN_VALUE, Op, RESERVE, VOUCHER_TAG } from '../support/channel';
-import { Network, YEAR, allOn, assertOk, compute, keys, on, publicKey, sent, ton } from '../support/network';
+import { Network, YEAR, actionCode, allOn, assertOk, compute, keys, on, publicKey, sent, ton } from '../support/network';
 
 const MAX_COINS = 2n ** 120n - 1n;
 
@@ -185,6 +185,19 @@ test('attack_17_an_action_failure_reverts_the_watermark', async () => {
     // The same voucher is good once the network is.
     net.chain.setConfig(normal);
     await channel.claim(ton('0.3'), { from: channel.stranger });
+});
+
+test('attack_17_a_payment_that_cannot_be_sent_is_not_booked', async () => {
+    // Real terms never name such a payee; this state was forged to get past that check.
+    const net = await Network.create();
+    const payee = new Address(5, Buffer.alloc(32, 5));
+    const channel = await Channel.create(net, { terms: { payee }, state: { deposit: ton('1') } });
+    assertOk(on(await channel.sendTopUp(ton('1'), { value: ton('3') }), channel.address));
+    const before = [await net.dataHash(channel.address), await channel.balance()];
+    const tx = on(await channel.sendClaim(ton('0.5'), { from: channel.stranger }), channel.address);
+    assert.deepEqual([compute(tx).exitCode, actionCode(tx)], [0, 36]);
+    assert.deepEqual([await net.dataHash(channel.address), await channel.balance()], before);
+    assert.ok(sent(tx)[0].bounced);
 });
 
 test('attack_17_a_failed_action_returns_the_callers_value', async () => {
