@@ -152,8 +152,8 @@ export async function governorAt(rules: Partial<GovernorParams> = {}, salt = 1n,
 export type Genesis = { params?: Partial<RegistryParams>; roots?: bigint[] };
 
 export async function registryAt(governor: Address, genesis: Genesis = {}): Promise<Registry> {
-    const roots = Dictionary.empty<bigint, bigint>();
-    for (const root of genesis.roots ?? [7n]) roots.set(root, 0n);
+    const roots = Dictionary.empty<bigint, number>();
+    for (const root of genesis.roots ?? [7n]) roots.set(root, 0);
     return Registry.fromInit(
         governor,
         false,
@@ -162,7 +162,7 @@ export async function registryAt(governor: Address, genesis: Genesis = {}): Prom
         { ...PARAMS, ...genesis.params },
         { $$type: 'RegistryCounts', images: 0n, models: 0n, proxies: 0n, roots: 0n, banned: 0n },
         { $$type: 'CodeHashes', payChannel: 1n, stakeAccount: 2n, proposal: 3n },
-        { $$type: 'TcbPolicy', minEvaluation: 17n, roots: roots as never, banned: Dictionary.empty() as never },
+        { $$type: 'TcbPolicy', minEvaluation: 17n, roots, banned: Dictionary.empty() },
         Dictionary.empty(),
         Dictionary.empty(),
         Dictionary.empty(),
@@ -344,6 +344,24 @@ export function from(transactions: Transaction[], address: Address): Transaction
 /** A message from an account that no key controls, to ask a contract what it would say to it. */
 export function impersonate(net: Network, from: Address, to: Address, body: Cell, value = ton('0.2'), bounce = true): Promise<Result> {
     return net.chain.sendMessage(internal({ from, to, value, body, bounce }));
+}
+
+/** Distinct cells of an account's code and data, and their content in bytes. */
+export async function storedSize(net: Network, address: Address): Promise<string> {
+    const { account } = (await net.chain.getContract(address)).account;
+    assert.ok(account?.storage.state.type === 'active');
+    const { code, data } = account.storage.state.state;
+    const seen = new Set<string>();
+    let bits = 0;
+    const visit = (cell: Cell) => {
+        const key = cell.hash().toString('hex');
+        if (seen.has(key)) return;
+        seen.add(key);
+        bits += cell.bits.length;
+        cell.refs.forEach(visit);
+    };
+    [code, data].forEach((cell) => cell && visit(cell));
+    return `${seen.size} cells, ${Math.ceil(bits / 8)} bytes`;
 }
 
 /** A node's proof that this account may answer for it. */

@@ -1,0 +1,175 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { Address, beginCell } from '@ton/core';
+import { internal } from '@ton/sandbox';
+import { storeRegisterProxy } from '../build/Registry';
+import { Dao, PARAMS, RegistryErr, impersonate, keys, proxyAuth, publicKey, storedSize } from '../support/dao';
+import { evict, setParams } from '../support/entries';
+import { Network, Result, Wallet, assertOk, noteGas, on, sent, ton } from '../support/network';
+
+const BOND = PARAMS.minProxyBond;
+const FEE = ton('0.1');
+
+type ProxyOptions = { endpoint?: string; bond?: bigint; value?: bigint; signature?: Buffer; key?: string };
+
+function register(dao: Dao, wallet: Wallet, opts: ProxyOptions = {}): Promise<Result> {
+    const node = keys(opts.key ?? 'proxy');
+    const bond = opts.bond ?? BOND;
+    return dao.registry.send(
+        wallet.getSender(),
+        { value: opts.value ?? bond + FEE + ton('0.05') },
+        {
+            $$type: 'RegisterProxy',
+            queryId: 1n,
+            nodeKey: publicKey(node),
+            bond,
+            signature: opts.signature ?? proxyAuth(node, dao.registry.address, wallet.address),
+            endpoint: opts.endpoint ?? '127.0.0.1:9000',
+        },
+    );
+}
+
+function update(dao: Dao, wallet: Wallet, opts: ProxyOptions = {}): Promise<Result> {
+    const node = keys(opts.key ?? 'proxy');
+    const addBond = opts.bond ?? 0n;
+    return dao.registry.send(
+        wallet.getSender(),
+        { value: opts.value ?? addBond + ton('0.05') },
+        {
+            $$type: 'UpdateProxy',
+            queryId: 1n,
+            nodeKey: publicKey(node),
+            addBond,
+            signature: opts.signature ?? proxyAuth(node, dao.registry.address, wallet.address),
+            endpoint: opts.endpoint ?? '127.0.0.1:9001',
+        },
+    );
+}
+
+const unbond = (dao: Dao, wallet: Wallet, value = ton('0.05')) =>
+    dao.registry.send(wallet.getSender(), { value }, { $$type: 'UnbondProxy', queryId: 1n });
+
+const withdraw = (dao: Dao, wallet: Wallet, value = ton('0.05')) =>
+    dao.registry.send(wallet.getSender(), { value }, { $$type: 'WithdrawProxy', queryId: 1n });
+
+test('anybody registers a proxy with a bond, changes it, leaves, and has the bond back after the delay', async () => {
+    const net = await Network.create();
+    const dao = await Dao.create(net);
+    const { registry } = dao;
+    const owner = await net.wallet('proxy owner');
+    const balance = await net.balance(registry.address);
+    noteGas('registry: register a proxy', assertOk(on(await register(dao, owner), registry.address)));
+    assert.deepEqual(await registry.getProxy(owner.address), {
+        $$type: 'ProxyEntry',
+        nodeKey: publicKey(keys('proxy')),
+        endpoint: '127.0.0.1:9000',
+        bond: BOND,
+        since: BigInt(net.now),
+        unbondingAt: 0n,
+    });
+    assert.equal(await net.balance(registry.address), balance + BOND + FEE, 'the bond and the storage fee, nothing else');
+    const snapshot = await registry.getSnapshot();
+    assert.deepEqual([snapshot.bonded, snapshot.counts.proxies, snapshot.revision], [BOND, 1n, 2n]);
+    await net.refused(registry.address, RegistryErr.proxyExists, () => register(dao, owner));
+
+    noteGas('registry: update a proxy', assertOk(on(await update(dao, owner, { key: 'new key', bond: ton('5') }), registry.address)));
+    const updated = await registry.getProxy(owner.address);
+    assert.equal(updated.nodeKey, publicKey(keys('new key')));
+    assert.equal(updated.endpoint, '127.0.0.1:9001');
+    assert.equal(updated.bond, BOND + ton('5'));
+
+    await net.refused(registry.address, RegistryErr.proxyLocked, () => withdraw(dao, owner));
+    noteGas('registry: unbond a proxy', assertOk(on(await unbond(dao, owner), registry.address)));
+    assert.equal((await registry.getProxy(owner.address)).unbondingAt, BigInt(net.now), 'readers see that it leaves');
+    await net.refused(registry.address, RegistryErr.noProxy, () => unbond(dao, owner));
+    await net.refused(registry.address, RegistryErr.noProxy, () => update(dao, owner));
+    net.later(Number(PARAMS.proxyUnbonding) - 1);
+    await net.refused(registry.address, RegistryErr.proxyLocked, () => withdraw(dao, owner));
+    net.later(1);
+    const out = await withdraw(dao, owner);
+    const tx = assertOk(on(out, registry.address));
+    noteGas('registry: withdraw a proxy bond', tx);
+    const [back] = sent(tx);
+    assert.ok(back.to.equals(owner.address) && back.value > BOND + ton('5') && back.bounce === false);
+    await net.refused(registry.address, RegistryErr.noProxy, () => withdraw(dao, owner));
+    const after = await registry.getSnapshot();
+    assert.deepEqual([after.bonded, after.counts.proxies, after.proxies.size], [0n, 0n, 0]);
+});
+
+test('a proxy needs its bond, its fee, a short endpoint, and its key\'s consent', async () => {
+    const net = await Network.create();
+    const dao = await Dao.create(net);
+    const { registry } = dao;
+    const owner = await net.wallet('proxy owner');
+    const other = await net.wallet('other');
+    const refuses = (code: number, opts: ProxyOptions) => net.refused(registry.address, code, () => register(dao, owner, opts));
+    await refuses(RegistryErr.lowBond, { bond: BOND - 1n });
+    await refuses(RegistryErr.lowValue, { value: BOND + FEE + ton('0.05') - 1n });
+    await refuses(RegistryErr.badText, { endpoint: '' });
+    await refuses(RegistryErr.badText, { endpoint: 'e'.repeat(128) });
+    const node = keys('proxy');
+    await refuses(RegistryErr.badSignature, { signature: proxyAuth(node, registry.address, other.address) });
+    await refuses(RegistryErr.badSignature, { signature: proxyAuth(node, dao.governor.address, owner.address) });
+    await refuses(RegistryErr.badSignature, { signature: proxyAuth(node, registry.address, owner.address, -239) });
+    await refuses(RegistryErr.badSignature, {
+        signature: proxyAuth({ publicKey: node.publicKey, secretKey: keys('thief').secretKey }, registry.address, owner.address),
+    });
+    assertOk(on(await register(dao, owner, { endpoint: 'e'.repeat(127) }), registry.address));
+    // Nobody else touches it.
+    for (const action of [unbond, withdraw, update]) {
+        await net.refused(registry.address, RegistryErr.noProxy, () => action(dao, other));
+    }
+    await net.refused(registry.address, RegistryErr.lowValue, () => unbond(dao, owner, ton('0.05') - 1n));
+    await net.refused(registry.address, RegistryErr.lowValue, () => withdraw(dao, owner, ton('0.05') - 1n));
+    await net.refused(registry.address, RegistryErr.lowValue, () => update(dao, owner, { value: ton('0.05') - 1n }));
+    await net.refused(registry.address, RegistryErr.badSignature, () =>
+        update(dao, owner, { signature: proxyAuth(node, registry.address, other.address) }),
+    );
+});
+
+test('the governor sends a proxy away; its bond waits for the owner; a raised minimum binds at the next change', async () => {
+    const net = await Network.create();
+    const dao = await Dao.create(net);
+    const { registry, governor } = dao;
+    const owner = await net.wallet('proxy owner');
+    assertOk(on(await register(dao, owner), registry.address));
+    const params = { ...PARAMS, minProxyBond: BOND * 2n };
+    assertOk(on(await impersonate(net, governor.address, registry.address, setParams(params)), registry.address));
+    await net.refused(registry.address, RegistryErr.lowBond, () => update(dao, owner));
+    assertOk(on(await update(dao, owner, { bond: BOND }), registry.address));
+    assertOk(on(await impersonate(net, governor.address, registry.address, evict(owner.address)), registry.address));
+    await net.refused(registry.address, RegistryErr.noProxy, () =>
+        impersonate(net, governor.address, registry.address, evict(owner.address)),
+    );
+    net.later(Number(PARAMS.proxyUnbonding));
+    const [back] = sent(assertOk(on(await withdraw(dao, owner), registry.address)));
+    assert.ok(back.value > BOND * 2n);
+});
+
+test('there are at most 128 proxies, and the bonds of all stay covered', async () => {
+    const net = await Network.create();
+    const dao = await Dao.create(net);
+    const { registry } = dao;
+    const enter = (i: number) => {
+        const owner = new Address(0, Buffer.from(`owner ${i}`.padEnd(32, '.')));
+        const node = keys(`proxy ${i}`);
+        const body = beginCell()
+            .store(
+                storeRegisterProxy({
+                    $$type: 'RegisterProxy',
+                    queryId: 1n,
+                    nodeKey: publicKey(node),
+                    bond: BOND,
+                    signature: proxyAuth(node, registry.address, owner),
+                    endpoint: `${i}.`.padEnd(127, 'x'),
+                }),
+            )
+            .endCell();
+        return net.chain.sendMessage(internal({ from: owner, to: registry.address, value: BOND + FEE + ton('0.05'), body }));
+    };
+    for (let i = 0; i < 127; i++) assertOk(on(await enter(i), registry.address));
+    noteGas('registry: register the 128th proxy', assertOk(on(await enter(127), registry.address)));
+    await net.refused(registry.address, RegistryErr.full, () => enter(128));
+    assert.ok((await net.balance(registry.address)) >= BOND * 128n + ton('1'));
+    console.log(`size  registry with 128 proxies: ${await storedSize(net, registry.address)}`);
+});
