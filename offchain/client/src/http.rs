@@ -64,10 +64,9 @@ fn status(code: FaultCode) -> (StatusCode, &'static str) {
         }
         FaultCode::PaymentTimeout => (StatusCode::REQUEST_TIMEOUT, "server_error"),
         FaultCode::Overloaded => (StatusCode::TOO_MANY_REQUESTS, "rate_limit_error"),
-        FaultCode::WorkerFailed
-        | FaultCode::ProxyFailed
-        | FaultCode::AttestationFailed
-        | FaultCode::ReceiptInvalid => (StatusCode::BAD_GATEWAY, "server_error"),
+        FaultCode::WorkerFailed | FaultCode::ProxyFailed | FaultCode::AttestationFailed | FaultCode::ReceiptInvalid => {
+            (StatusCode::BAD_GATEWAY, "server_error")
+        }
         FaultCode::Protocol | FaultCode::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "server_error"),
     }
 }

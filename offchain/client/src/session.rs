@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cocoon_attest::PeerIdentity;
-use cocoon_link::{Expect, Link};
+use cocoon_link::{Expect, Link, LinkError};
 use cocoon_node::books::PayerChannel;
 use cocoon_node::wire::Wire;
 use cocoon_node::{Node, ProxyEntry};
@@ -38,7 +38,12 @@ impl Session {
             fault(FaultCode::ProxyFailed, "its endpoint in the registry is not an address such as 192.0.2.1:443".into())
         })?;
         let link = node.endpoint().connect(address, &Expect::node(Role::Proxy, proxy.node_key)).await.map_err(|e| {
-            let code = if e.is_attestation() { FaultCode::AttestationFailed } else { FaultCode::ProxyFailed };
+            let code = match e {
+                LinkError::Connect { .. } | LinkError::Io { .. } | LinkError::HandshakeTimeout { .. } => {
+                    FaultCode::ProxyFailed
+                }
+                _ => FaultCode::AttestationFailed,
+            };
             fault(code, e.to_string())
         })?;
         let gone = |e: &dyn std::fmt::Display| fault(FaultCode::ProxyFailed, e.to_string());
@@ -49,9 +54,14 @@ impl Session {
         let (offers, books) = match ready.map_err(|e| gone(&e))? {
             SessionReady::Client { offers, books } => (offers, books),
             SessionReady::Refused(refusal) => {
-                return Err(Fault { message: format!("the proxy refuses this client: {}", refusal.message), ..refusal });
+                return Err(Fault {
+                    message: format!("the proxy refuses this client: {}", refusal.message),
+                    ..refusal
+                });
             }
-            SessionReady::Worker { .. } => return Err(fault(FaultCode::Protocol, "it answered as if to a worker".into())),
+            SessionReady::Worker { .. } => {
+                return Err(fault(FaultCode::Protocol, "it answered as if to a worker".into()));
+            }
         };
         channel.reconcile(&books).await.map_err(|e| fault(FaultCode::PaymentRejected, e.to_string()))?;
         let (sender, offers) = watch::channel(offers);
@@ -72,12 +82,13 @@ impl Session {
     pub fn offers(&self) -> Vec<Offer> {
         let (registry, now) = (self.node.registry(), self.node.now());
         let mut offers = self.offers.borrow().clone();
-        offers.retain(|o| registry.model_active(&o.model, now) && registry.model_name(&o.model) == Some(&o.name));
+        offers
+            .retain(|o| registry.model_active(&o.model, now) && registry.model_name(&o.model) == Some(o.name.as_str()));
         offers
     }
 
-    /// Waits up to the client's patience for an offer of this model: a worker may just be on its way back.
-    pub async fn offer(&self, model: &str) -> Option<Offer> {
+    /// The offer of this model, if there is one.
+    pub fn offer(&self, model: &str) -> Option<Offer> {
         self.offers().into_iter().find(|o| o.name == model)
     }
 

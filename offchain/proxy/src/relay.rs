@@ -77,7 +77,8 @@ async fn begin(proxy: &Arc<Proxy>, client: &Arc<ClientSession>, wire: &mut Clien
         Err(_) => return Err(Fault::new(FaultCode::Protocol, "the client said nothing")),
     };
     if request.channel != *client.channel().address() {
-        let message = format!("this session is paid from channel {}, not {}", client.channel().address(), request.channel);
+        let message =
+            format!("this session is paid from channel {}, not {}", client.channel().address(), request.channel);
         return Err(Fault::new(FaultCode::PaymentRejected, message));
     }
     let hash = request_hash(&request.body);
@@ -106,7 +107,7 @@ async fn attempt(
     proxy: &Arc<Proxy>,
     client: &Arc<ClientSession>,
     up: &mut ClientWire,
-    mut place: Place,
+    place: Place,
     worker: &Arc<WorkerSession>,
     body: Bytes,
     request: Hash256,
@@ -139,7 +140,8 @@ async fn attempt(
     let earning = client.channel().admit(price.cost(worst)).map_err(money)?;
     let payment = worker.channel().reserve(worker.offer().price.cost(worst)).map_err(|error| {
         tracing::warn!(%error, channel = %worker.channel().address(), "the channel to a worker is used up; top it up");
-        Fault::new(FaultCode::Overloaded, "the proxy has no funds left for this worker; try again").retry_after_ms(5_000)
+        Fault::new(FaultCode::Overloaded, "the proxy has no funds left for this worker; try again")
+            .retry_after_ms(5_000)
     })?;
     up.send(&ToPayer::Accepted { prompt, max_completion, evidence }).await.map_err(client_gone)?;
     Ok(Relay {
@@ -188,7 +190,8 @@ impl Relay {
                 }
             }
             if waiting.is_empty()
-                && let Some((usage, receipt)) = finished.take_if(|(usage, _)| !client_here || self.consume(usage.completion))
+                && let Some((usage, receipt)) =
+                    finished.take_if(|(usage, _)| !client_here || self.consume(usage.completion))
             {
                 return self.finish(client, usage, receipt, response).await;
             }

@@ -34,11 +34,6 @@ impl Load {
         self.pending = self.pending.saturating_sub(1);
     }
 
-    /// Requests pending.
-    pub fn pending(&self) -> usize {
-        self.pending
-    }
-
     /// The first chunk came after `latency`. A peak is taken over at once, better times only gradually.
     pub fn success(&mut self, now: Duration, latency: Duration) {
         self.measure(now, latency.as_secs_f64());

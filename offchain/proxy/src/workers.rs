@@ -113,8 +113,7 @@ impl Workers {
             let message = format!("no worker serves model {model} here; list the models for what is served");
             return Err(Fault::new(FaultCode::ModelNotFound, message).param("model"));
         }
-        let affordable: Vec<_> =
-            serving.into_iter().filter(|s| s.offer.price.with_fee(fee_bps).within(cap)).collect();
+        let affordable: Vec<_> = serving.into_iter().filter(|s| s.offer.price.with_fee(fee_bps).within(cap)).collect();
         if affordable.is_empty() {
             let message = "every worker of this model asks more than the request allows; read the offers again";
             return Err(Fault::new(FaultCode::PaymentRejected, message));

@@ -1,1 +1,97 @@
-//! The watcher: follows the chain, claims and settles channels.
+//! The watcher: claims what was earned, and defends closing channels.
+//!
+//! It follows the chain for a [`Node`]. A channel in which the node is paid is claimed when enough has been earned since the
+//! last claim, and at once when its payer has begun to close it (the payee has until the end of the challenge period).
+//! An index of all contracts and a watchtower for others come in a later version.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use cocoon_chain::Trace;
+use cocoon_node::books::PayeeChannel;
+use cocoon_node::{ChannelError, Node, channels};
+use cocoon_protocol::{CloseAuth, Nano, Signature, StdAddr};
+
+/// When to claim.
+#[derive(Clone, Copy, Debug)]
+pub struct ClaimPolicy {
+    /// Claim when at least this much was earned since the last claim.
+    pub at_least: Nano,
+}
+
+impl Default for ClaimPolicy {
+    /// A claim costs some 0.004 TON; at half a Toncoin that is below one percent.
+    fn default() -> Self {
+        Self { at_least: Nano::new(500_000_000) }
+    }
+}
+
+/// A claim that arrived on chain.
+#[derive(Debug)]
+pub struct Claimed {
+    /// In which channel.
+    pub channel: StdAddr,
+    /// How much the payee got by it.
+    pub amount: Nano,
+    /// What it caused on chain.
+    pub trace: Trace,
+}
+
+/// Follows the chain until the node stops, and claims.
+pub async fn run(node: Arc<Node>, policy: ClaimPolicy) {
+    let stop = node.stopping();
+    let mut head = node.chain().subscribe();
+    loop {
+        tokio::select! {
+            changed = head.changed() => if changed.is_err() { return },
+            () = stop.cancelled() => return,
+        }
+        for channel in node.earning_channels() {
+            match claim_if(&node, &channel, policy).await {
+                Ok(Some(claimed)) => tracing::info!(channel = %claimed.channel, amount = %claimed.amount, "claimed"),
+                Ok(None) => {}
+                Err(error) => {
+                    tracing::warn!(%error, channel = %channel.address(), "a claim failed; it will be tried again");
+                    tokio::time::sleep(Duration::from_secs(1)).await;
+                }
+            }
+        }
+    }
+}
+
+async fn claim_if(node: &Node, channel: &PayeeChannel, policy: ClaimPolicy) -> Result<Option<Claimed>, ChannelError> {
+    let Some(state) = channels::read(&**node.chain(), channel.address()).await? else { return Ok(None) };
+    let earned = channel.with(|b| b.billed()).saturating_sub(state.claimed);
+    let due = if state.close_at.is_some() { !earned.is_zero() } else { earned >= policy.at_least && !earned.is_zero() };
+    if due { claim(node, channel).await } else { Ok(None) }
+}
+
+/// Claims everything that is billed in a channel; `None` when all of it was claimed before.
+pub async fn claim(node: &Node, channel: &PayeeChannel) -> Result<Option<Claimed>, ChannelError> {
+    let Some(voucher) = channel.with(|b| b.claimable().cloned()) else { return Ok(None) };
+    let Some(state) = channels::read(&**node.chain(), channel.address()).await? else { return Ok(None) };
+    let target = voucher.voucher.cumulative.min(state.deposit);
+    let amount = target.saturating_sub(state.claimed);
+    if amount.is_zero() {
+        return Ok(None);
+    }
+    let trace = channels::claim(node.wallet(), &**node.chain(), &voucher).await?;
+    Ok(Some(Claimed { channel: channel.address().clone(), amount, trace }))
+}
+
+/// The payee's consent to close a channel at once. Gives up everything that is not claimed by then, so it is refused while
+/// something is.
+pub async fn consent(node: &Node, channel: &PayeeChannel) -> Result<Option<(CloseAuth, Signature)>, ChannelError> {
+    let Some(state) = channels::read(&**node.chain(), channel.address()).await? else { return Ok(None) };
+    if channel.with(|b| b.billed()) > state.claimed {
+        return Ok(None);
+    }
+    let auth = CloseAuth {
+        global_id: node.network(),
+        channel: channel.address().clone(),
+        claimed: state.claimed,
+        epoch: state.epoch,
+    };
+    let signature = auth.sign(node.key())?;
+    Ok(Some((auth, signature)))
+}

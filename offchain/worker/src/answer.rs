@@ -149,7 +149,8 @@ impl Exchange {
             {
                 return self.finish(wire, usage, response, Outcome::Complete).await;
             }
-            let may_generate = usage.is_none() && waiting.is_empty() && self.earning.consume(self.cost(released)).is_ok();
+            let may_generate =
+                usage.is_none() && waiting.is_empty() && self.earning.consume(self.cost(released)).is_ok();
             let step = tokio::select! {
                 biased;
                 frame = wire.recv() => match frame {
@@ -248,7 +249,9 @@ impl Exchange {
             .finish(cost, |last| {
                 let (seqno, previous) = match last {
                     None => (1, Hash256::default()),
-                    Some(last) => (last.receipt.seqno.saturating_add(1), last.receipt.hash().map_err(BooksError::from)?),
+                    Some(last) => {
+                        (last.receipt.seqno.saturating_add(1), last.receipt.hash().map_err(BooksError::from)?)
+                    }
                 };
                 let receipt = Receipt {
                     global_id: worker.network(),

@@ -14,9 +14,7 @@ use cocoon_link::{Expect, Link, LinkError};
 use cocoon_node::wire::{Wire, WireError};
 use cocoon_node::{ChannelError, Node};
 use cocoon_protocol::frame::{Offer, SessionOpen, SessionReady};
-use cocoon_protocol::{
-    Fault, GlobalId, ImageId, ModelHash, NodeKey, NodePublicKey, Price, Role, StdAddr, UnixSeconds,
-};
+use cocoon_protocol::{Fault, GlobalId, ImageId, ModelHash, NodeKey, NodePublicKey, Price, Role, StdAddr, UnixSeconds};
 use tokio_util::task::TaskTracker;
 
 /// How a worker behaves.
@@ -119,7 +117,8 @@ impl Worker {
             books: self.node.payee_books(&key),
         };
         wire.send(&open).await?;
-        let ready = tokio::time::timeout(self.config.patience, wire.recv()).await.map_err(|_| WorkerError::Protocol)??;
+        let ready =
+            tokio::time::timeout(self.config.patience, wire.recv()).await.map_err(|_| WorkerError::Protocol)??;
         let terms = match ready {
             SessionReady::Worker { channel } => channel,
             SessionReady::Refused(fault) => return Err(WorkerError::Refused(fault)),

@@ -1,0 +1,402 @@
+//! A service's place in the network.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use cocoon_attest::{
+    CollateralProvider, IdentityHandle, IdentityRequest, IssueError, PolicyHandle, Quoter, Verifier, issue_identity,
+};
+use cocoon_chain::{Chain, ChainError, Head, Wallet, run_getter};
+use cocoon_link::{Endpoint, LinkConfig};
+use cocoon_payments::{PayeeBooks, PayeeTerms, PayerBooks, Store, StoreError};
+use cocoon_protocol::frame::{Books, ChannelTerms};
+use cocoon_protocol::{GlobalId, Hash256, ImageId, Nano, NodeKey, NodePublicKey, Role, StdAddr, UnixSeconds};
+use cocoon_wrappers::generated::{pay_channel, registry as registry_contract};
+use parking_lot::Mutex;
+use tokio::sync::watch;
+use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::task::TaskTracker;
+
+use crate::books::{Ledger, PayeeChannel, PayerChannel};
+use crate::channels::{self, ChannelState};
+use crate::registry::{RegistryError, RegistryView};
+use crate::{ChannelError, stake};
+
+/// A voucher must be claimable for this long after it was taken, in seconds.
+const EXPIRY_MARGIN: u32 = 600;
+
+/// What a node is made of.
+pub struct NodeConfig {
+    /// The network.
+    pub chain: Arc<dyn Chain>,
+    /// The root contract.
+    pub registry: StdAddr,
+    /// What the node is.
+    pub role: Role,
+    /// Its on-chain key: signs vouchers and receipts, and is certified by its quotes.
+    pub key: NodeKey,
+    /// Pays and is paid.
+    pub wallet: Arc<Wallet>,
+    /// Where its quotes come from.
+    pub quoter: Arc<dyn Quoter>,
+    /// Where collateral for others' quotes comes from.
+    pub collateral: Arc<dyn CollateralProvider>,
+    /// Limits of its links.
+    pub link: LinkConfig,
+    /// The voucher store's file.
+    pub store: PathBuf,
+}
+
+/// A node cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum NodeError {
+    /// The chain failed.
+    #[error(transparent)]
+    Chain(#[from] ChainError),
+    /// The registry cannot be read.
+    #[error("the registry at {address}: {source}")]
+    Registry {
+        /// Where it should be.
+        address: Box<StdAddr>,
+        /// What is wrong.
+        source: Box<ChannelError>,
+    },
+    /// The registry's state makes no sense.
+    #[error(transparent)]
+    State(#[from] RegistryError),
+    /// The voucher store cannot be opened.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// No identity could be made.
+    #[error(transparent)]
+    Identity(#[from] IssueError),
+    /// The node's own evidence does not satisfy the registry.
+    #[error("this node would be refused by its peers: {0}")]
+    Unacceptable(#[from] cocoon_attest::AttestError),
+}
+
+/// A running node.
+pub struct Node {
+    config: NodeConfig,
+    image: ImageId,
+    registry: watch::Receiver<Arc<RegistryView>>,
+    head: watch::Receiver<Head>,
+    identity: IdentityHandle,
+    endpoint: Endpoint,
+    ledger: Ledger,
+    payers: Mutex<HashMap<StdAddr, Arc<PayerChannel>>>,
+    payees: Mutex<HashMap<StdAddr, Arc<PayeeChannel>>>,
+    stop: CancellationToken,
+    tasks: TaskTracker,
+    _stop_on_drop: DropGuard,
+}
+
+impl Node {
+    /// Reads the registry, makes an identity, opens the store, and follows the chain from here on.
+    ///
+    /// The node's own evidence is checked against the registry first: a worker with an unapproved image learns it here, not
+    /// from a peer's refusal.
+    pub async fn start(config: NodeConfig) -> Result<Arc<Self>, NodeError> {
+        let head = config.chain.subscribe();
+        let view = read_registry(&config).await?;
+        let now = head.borrow().utime;
+        let policy = PolicyHandle::new(view.policy(now));
+        let clock = {
+            let head = head.clone();
+            Arc::new(move || head.borrow().utime)
+        };
+        let verifier = Arc::new(Verifier::new(policy.clone(), config.collateral.clone(), clock));
+        let request = IdentityRequest::new(config.role, config.chain.network(), now);
+        let identity = issue_identity(&*config.quoter, &config.key, &request)?;
+        let image = verifier.verify(identity.certificate(), &[config.role])?.image;
+        let identity = IdentityHandle::new(identity);
+        let endpoint = Endpoint::new(identity.clone(), verifier, config.link.clone());
+
+        let store = Arc::new(Store::open(&config.store)?);
+        let ledger = Ledger::start(store.clone());
+        let network = config.chain.network();
+        let mut payers = HashMap::new();
+        for record in store.payers()? {
+            // The deposit is read from the chain when the channel is used.
+            let books = PayerBooks::restore(network, record, Nano::ZERO);
+            payers.insert(books.channel().clone(), ledger.payer(books, config.key.clone()));
+        }
+        let mut payees = HashMap::new();
+        for record in store.payees()? {
+            let fixed = PayeeTerms {
+                global_id: network,
+                channel: record.channel.clone(),
+                terms: record.terms.clone(),
+                expiry_margin: EXPIRY_MARGIN,
+            };
+            payees.insert(record.channel.clone(), ledger.payee(PayeeBooks::restore(fixed, record, Nano::ZERO)));
+        }
+
+        let (registry_sender, registry) = watch::channel(Arc::new(view));
+        let stop = CancellationToken::new();
+        let node = Arc::new(Self {
+            image,
+            registry,
+            head: head.clone(),
+            identity,
+            endpoint,
+            ledger,
+            payers: Mutex::new(payers),
+            payees: Mutex::new(payees),
+            stop: stop.clone(),
+            tasks: TaskTracker::new(),
+            _stop_on_drop: stop.clone().drop_guard(),
+            config,
+        });
+        node.tasks.spawn(follow(Arc::downgrade(&node), head, registry_sender, policy, stop));
+        Ok(node)
+    }
+
+    /// The network.
+    pub fn network(&self) -> GlobalId {
+        self.config.chain.network()
+    }
+
+    /// Access to the chain.
+    pub fn chain(&self) -> &Arc<dyn Chain> {
+        &self.config.chain
+    }
+
+    /// The time of the newest block: a guest has no other clock that can be trusted (attack 74).
+    pub fn now(&self) -> UnixSeconds {
+        self.head.borrow().utime
+    }
+
+    /// The registry at the newest block.
+    pub fn registry(&self) -> Arc<RegistryView> {
+        self.registry.borrow().clone()
+    }
+
+    /// Follows the registry.
+    pub fn registry_changes(&self) -> watch::Receiver<Arc<RegistryView>> {
+        self.registry.clone()
+    }
+
+    /// Makes and accepts links.
+    pub fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
+    }
+
+    /// The node's key.
+    pub fn key(&self) -> &NodeKey {
+        &self.config.key
+    }
+
+    /// The node's wallet.
+    pub fn wallet(&self) -> &Arc<Wallet> {
+        &self.config.wallet
+    }
+
+    /// The wallet's address.
+    pub fn address(&self) -> &StdAddr {
+        self.config.wallet.address()
+    }
+
+    /// The image that this node runs.
+    pub fn image(&self) -> ImageId {
+        self.image
+    }
+
+    /// The certificate that proves what this node runs and certifies its key.
+    pub fn evidence(&self) -> Vec<u8> {
+        self.identity.current().certificate().to_vec()
+    }
+
+    /// Cancelled when the node stops.
+    pub fn stopping(&self) -> CancellationToken {
+        self.stop.clone()
+    }
+
+    /// Stops everything that runs for this node.
+    pub async fn stop(&self) {
+        self.stop.cancel();
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+
+    /// All channels in which this node is paid.
+    pub fn earning_channels(&self) -> Vec<Arc<PayeeChannel>> {
+        self.payees.lock().values().cloned().collect()
+    }
+
+    /// All channels in which this node pays.
+    pub fn paying_channels(&self) -> Vec<Arc<PayerChannel>> {
+        self.payers.lock().values().cloned().collect()
+    }
+
+    /// What this node has billed in channels of one payer's key (P2.3).
+    pub fn payee_books(&self, payer: &NodePublicKey) -> Vec<(ChannelTerms, Books)> {
+        let payees = self.payees.lock();
+        let theirs = payees.values().filter(|c| c.terms().payer_key == *payer);
+        theirs.map(|c| (c.terms().clone(), c.with(PayeeBooks::books))).collect()
+    }
+
+    /// Checks on chain that the owner's stake answers for a worker's key.
+    pub async fn check_worker(&self, owner: &StdAddr, key: &NodePublicKey) -> Result<(), ChannelError> {
+        stake::check_node(&**self.chain(), &self.registry(), owner, key).await
+    }
+
+    /// A channel that pays this node, after checking on chain that it is what its terms say.
+    pub async fn payee_channel(&self, terms: &ChannelTerms) -> Result<Arc<PayeeChannel>, ChannelError> {
+        let registry = self.registry();
+        self.check_code(&registry)?;
+        if terms.payee != *self.address() && self.config.role != Role::Worker {
+            return Err(ChannelError::Foreign("payee"));
+        }
+        if terms.payee_key != self.key().public() {
+            return Err(ChannelError::Foreign("payee key"));
+        }
+        if terms.challenge < registry.min_challenge {
+            return Err(ChannelError::Challenge { found: terms.challenge, least: registry.min_challenge });
+        }
+        let (_, address) = channels::identify(terms)?;
+        let state = self.open_state(&address).await?;
+        let channel = self
+            .payees
+            .lock()
+            .entry(address.clone())
+            .or_insert_with(|| {
+                let (global_id, channel) = (self.network(), address);
+                let fixed = PayeeTerms { global_id, channel, terms: terms.clone(), expiry_margin: EXPIRY_MARGIN };
+                self.ledger.payee(PayeeBooks::new(fixed, Nano::ZERO))
+            })
+            .clone();
+        channel.set_deposit(state.deposit);
+        Ok(channel)
+    }
+
+    /// A channel in which this node pays; opened with this deposit when it is not on chain yet.
+    pub async fn payer_channel(&self, terms: ChannelTerms, deposit: Nano) -> Result<Arc<PayerChannel>, ChannelError> {
+        self.check_code(&self.registry())?;
+        let (_, address) = channels::identify(&terms)?;
+        if channels::read(&**self.chain(), &address).await?.is_none() {
+            channels::top_up(self.wallet(), &**self.chain(), &terms, deposit, true).await?;
+            tracing::info!(channel = %address, %deposit, "a payment channel is open");
+        }
+        let state = self.open_state(&address).await?;
+        let channel = self
+            .payers
+            .lock()
+            .entry(address.clone())
+            .or_insert_with(|| {
+                let books = PayerBooks::new(self.network(), address, terms, Nano::ZERO);
+                self.ledger.payer(books, self.key().clone())
+            })
+            .clone();
+        channel.set_deposit(state.deposit);
+        Ok(channel)
+    }
+
+    async fn open_state(&self, address: &StdAddr) -> Result<ChannelState, ChannelError> {
+        let state = channels::read(&**self.chain(), address).await?;
+        let state = state.ok_or_else(|| ChannelError::NotOpen(Box::new(address.clone())))?;
+        if state.close_at.is_some() {
+            return Err(ChannelError::Closing(Box::new(address.clone())));
+        }
+        Ok(state)
+    }
+
+    fn check_code(&self, registry: &RegistryView) -> Result<(), ChannelError> {
+        let ours = Hash256(pay_channel::CODE_HASH.0);
+        if registry.channel_code == ours {
+            Ok(())
+        } else {
+            Err(ChannelError::Code { registry: registry.channel_code, ours })
+        }
+    }
+
+    /// Issues a new certificate when the present one is about to end.
+    fn renew_identity(&self, now: UnixSeconds) {
+        if now < self.identity.current().renew_at() {
+            return;
+        }
+        let request = IdentityRequest::new(self.config.role, self.network(), now);
+        match issue_identity(&*self.config.quoter, &self.config.key, &request) {
+            Ok(identity) => self.identity.renew(identity),
+            Err(error) => tracing::error!(%error, "this node's certificate could not be renewed"),
+        }
+    }
+
+    /// Deposits follow the chain.
+    async fn refresh_deposits(&self) {
+        let look = async |address: &StdAddr| channels::read(&**self.chain(), address).await.ok().flatten();
+        for channel in self.paying_channels() {
+            if let Some(state) = look(channel.address()).await {
+                channel.set_deposit(state.deposit);
+            }
+        }
+        for channel in self.earning_channels() {
+            if let Some(state) = look(channel.address()).await {
+                channel.set_deposit(state.deposit);
+            }
+        }
+    }
+}
+
+async fn read_registry(config: &NodeConfig) -> Result<RegistryView, NodeError> {
+    let read = async || -> Result<_, ChannelError> {
+        let (account, chain_config) = (config.chain.account(&config.registry).await?, config.chain.config().await?);
+        let stack = run_getter(&account, &chain_config, &registry_contract::get_snapshot())?.stack;
+        Ok(registry_contract::decode_snapshot(stack)?)
+    };
+    let state = read().await.map_err(|source| NodeError::Registry {
+        address: Box::new(config.registry.clone()),
+        source: Box::new(source),
+    })?;
+    Ok(RegistryView::read(config.chain.network(), &state)?)
+}
+
+/// Follows the chain: the registry becomes policy, certificates are renewed, deposits are read. Live links are re-checked by
+/// whoever holds them when the policy changes (attack 60).
+async fn follow(
+    node: std::sync::Weak<Node>,
+    mut head: watch::Receiver<Head>,
+    registry: watch::Sender<Arc<RegistryView>>,
+    policy: PolicyHandle,
+    stop: CancellationToken,
+) {
+    let mut seen = 0;
+    loop {
+        tokio::select! {
+            changed = head.changed() => if changed.is_err() { return },
+            () = stop.cancelled() => return,
+        }
+        let now = head.borrow_and_update().utime;
+        let Some(node) = node.upgrade() else { return };
+        node.renew_identity(now);
+        let account = match node.chain().account(&node.config.registry).await {
+            Ok(account) => account,
+            Err(error) => {
+                tracing::warn!(%error, "the registry cannot be read; the last known state stays in force");
+                tokio::time::sleep(Duration::from_millis(200)).await;
+                continue;
+            }
+        };
+        if account.last_trans_lt != seen {
+            match read_registry(&node.config).await {
+                Ok(view) => {
+                    seen = account.last_trans_lt;
+                    if **registry.borrow() != view {
+                        tracing::info!(revision = view.revision, "the registry has changed");
+                        registry.send_replace(Arc::new(view));
+                    }
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "the registry cannot be read; the last known state stays in force")
+                }
+            }
+        }
+        let next = registry.borrow().policy(now);
+        if *policy.current() != next {
+            policy.update(next);
+        }
+        node.refresh_deposits().await;
+    }
+}
