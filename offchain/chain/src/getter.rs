@@ -1,0 +1,211 @@
+//! Getters, run locally on an account's state with the network's own configuration.
+//!
+//! No server is asked: what a getter returns follows from the state, and the state is what a chain proves.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use cocoon_protocol::StdAddr;
+use cocoon_wrappers::{GetterCall, StackValue};
+use tycho_types::cell::{Cell, CellBuilder, HashBytes};
+use tycho_types::dict::Dict;
+use tycho_types::models::{AccountState, LibDescr};
+use tycho_vm::{
+    GasParams, OwnedCellSlice, RcStackValue, SafeRc, SmcInfoBase, Stack, StackValueType, VmGetterMethodId,
+    VmStateBuilder, VmVersion,
+};
+
+use crate::account::{AccountSnapshot, AccountStatus};
+use crate::chain::{Chain, ChainError};
+use crate::config::NetworkConfig;
+
+/// Tuples within tuples deeper than this are refused; Tact's structs need three or four.
+const MAX_DEPTH: usize = 64;
+
+/// A getter gave no result.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum GetterError {
+    /// The chain could not be asked.
+    #[error(transparent)]
+    Chain(#[from] ChainError),
+    /// There is no code at the address.
+    #[error("getter {method} of {contract}: the account is {status}, so there is no code to run")]
+    NoCode {
+        /// Whose getter.
+        contract: StdAddr,
+        /// Which getter.
+        method: &'static str,
+        /// What the account is.
+        status: AccountStatus,
+    },
+    /// The getter threw.
+    #[error("getter {method} of {contract} ended with exit code {exit_code}")]
+    Exit {
+        /// Whose getter.
+        contract: StdAddr,
+        /// Which getter.
+        method: &'static str,
+        /// Exit code of the TVM; 11 says that the contract has no such getter.
+        exit_code: i32,
+    },
+    /// A value is of a kind that no getter of ours takes or returns.
+    #[error("getter {method} of {contract}: {why}")]
+    Value {
+        /// Whose getter.
+        contract: StdAddr,
+        /// Which getter.
+        method: &'static str,
+        /// What is wrong.
+        why: String,
+    },
+    /// The virtual machine failed in a way that no contract should cause.
+    #[error("getter {method} of {contract}: the virtual machine failed: {why}")]
+    Failed {
+        /// Whose getter.
+        contract: StdAddr,
+        /// Which getter.
+        method: &'static str,
+        /// What is wrong.
+        why: String,
+    },
+}
+
+/// What a getter returned.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct GetterOutput {
+    /// The stack, the deepest value first.
+    pub stack: Vec<StackValue>,
+    /// Gas that it would have cost.
+    pub gas_used: u64,
+}
+
+/// Runs a getter on the newest state of an account.
+pub async fn call_getter(
+    chain: &dyn Chain,
+    contract: &StdAddr,
+    call: &GetterCall,
+) -> Result<Vec<StackValue>, GetterError> {
+    let config = chain.config().await?;
+    let account = chain.account(contract).await?;
+    Ok(run_getter(&account, &config, call)?.stack)
+}
+
+/// Runs a getter on a state. The time it sees is that of the state's block.
+pub fn run_getter(
+    account: &AccountSnapshot,
+    config: &NetworkConfig,
+    call: &GetterCall,
+) -> Result<GetterOutput, GetterError> {
+    run_method(account, config, call.name, call.name.as_getter_method_id(), &call.args)
+}
+
+/// Runs the method with this number; `name` is for errors.
+pub fn run_method(
+    account: &AccountSnapshot,
+    config: &NetworkConfig,
+    name: &'static str,
+    method_id: u32,
+    args: &[StackValue],
+) -> Result<GetterOutput, GetterError> {
+    let contract = || account.address.clone();
+    let no_code = || GetterError::NoCode { contract: contract(), method: name, status: account.status };
+    let value = |why: String| GetterError::Value { contract: contract(), method: name, why };
+    let failed = |why: String| GetterError::Failed { contract: contract(), method: name, why };
+
+    let raw = account.raw().ok_or_else(no_code)?;
+    let AccountState::Active(state) = &raw.state else { return Err(no_code()) };
+    let code = state.code.clone().ok_or_else(no_code)?;
+
+    let run = || -> Result<GetterOutput, GetterError> {
+        let mut stack = args.iter().map(|arg| to_vm(arg, 0)).collect::<Result<Vec<_>, _>>().map_err(value)?;
+        stack.push(RcStackValue::new_dyn_value(num_bigint::BigInt::from(method_id)));
+        let info = SmcInfoBase::new()
+            .with_now(account.at.utime.0)
+            .with_block_lt(raw.last_trans_lt)
+            .with_tx_lt(raw.last_trans_lt)
+            .with_mixed_rand_seed(&HashBytes::ZERO, &account.address.address)
+            .with_account_balance(raw.balance.clone())
+            .with_account_addr(raw.address.clone())
+            .with_config(config.params().clone())
+            .require_ton_v4()
+            .with_code(code.clone())
+            .require_ton_v6()
+            .fill_unpacked_config()
+            .map_err(|e| failed(format!("network configuration: {e}")))?
+            .require_ton_v11();
+        let libraries = (&state.libraries, &Dict::<HashBytes, LibDescr>::new());
+        let mut vm = VmStateBuilder::new()
+            .with_smc_info(info)
+            // Without it the machine follows the rules of the newest version whose contract info differs, not the
+            // network's.
+            .with_version(VmVersion::Ton(config.tvm_version()))
+            .with_code(code)
+            .with_data(state.data.clone().unwrap_or_default())
+            .with_libraries(&libraries)
+            .with_init_selector(false)
+            .with_stack(stack)
+            .with_gas(GasParams::getter())
+            .build();
+        let exit_code = !vm.run();
+        // 1 is the alternative way to end well.
+        if exit_code != 0 && exit_code != 1 {
+            return Err(GetterError::Exit { contract: contract(), method: name, exit_code });
+        }
+        let stack = vm.stack.items.iter().map(|item| from_vm(item, 0)).collect::<Result<Vec<_>, _>>().map_err(value)?;
+        Ok(GetterOutput { stack, gas_used: vm.gas.consumed() })
+    };
+    // What a stranger's contract makes the machine do is not our bug to die of.
+    catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|_| Err(failed("it panicked".to_owned())))
+}
+
+fn to_vm(value: &StackValue, depth: usize) -> Result<RcStackValue, String> {
+    if depth > MAX_DEPTH {
+        return Err(format!("an argument nests deeper than {MAX_DEPTH} tuples"));
+    }
+    Ok(match value {
+        StackValue::Null => Stack::make_null(),
+        StackValue::Int(int) => {
+            if int.bits() > 256 {
+                return Err(format!("the argument {int} does not fit 257 bits"));
+            }
+            RcStackValue::new_dyn_value(int.clone())
+        }
+        StackValue::Cell(cell) => RcStackValue::new_dyn_value(cell.clone()),
+        StackValue::Slice(cell) => RcStackValue::new_dyn_value(OwnedCellSlice::new_allow_exotic(cell.clone())),
+        StackValue::Builder(cell) => {
+            let mut builder = CellBuilder::new();
+            builder.store_slice(cell.as_slice_allow_exotic()).map_err(|e| e.to_string())?;
+            RcStackValue::new_dyn_value(builder)
+        }
+        StackValue::Tuple(items) => {
+            let items = items.iter().map(|item| to_vm(item, depth + 1)).collect::<Result<Vec<_>, _>>()?;
+            SafeRc::new(items).into_dyn_value()
+        }
+    })
+}
+
+fn from_vm(value: &RcStackValue, depth: usize) -> Result<StackValue, String> {
+    if depth > MAX_DEPTH {
+        return Err(format!("a result nests deeper than {MAX_DEPTH} tuples"));
+    }
+    let build = |slice| {
+        let mut builder = CellBuilder::new();
+        builder.store_slice(slice)?;
+        builder.build()
+    };
+    let cell = |built: Result<Cell, tycho_types::error::Error>| built.map_err(|e| e.to_string());
+    if let Some(int) = value.as_int() {
+        Ok(StackValue::Int(int.clone()))
+    } else if let Some(found) = value.as_cell() {
+        Ok(StackValue::Cell(found.clone()))
+    } else if let Some(slice) = value.as_cell_slice() {
+        cell(build(slice.apply())).map(StackValue::Slice)
+    } else if let Some(builder) = value.as_cell_builder() {
+        cell(builder.clone().build()).map(StackValue::Builder)
+    } else if let Some(items) = value.as_tuple() {
+        items.iter().map(|item| from_vm(item, depth + 1)).collect::<Result<_, _>>().map(StackValue::Tuple)
+    } else if value.raw_ty() == StackValueType::Null as u8 {
+        Ok(StackValue::Null)
+    } else {
+        Err(format!("it returned a {}", StackValueType::display_raw(value.raw_ty())))
+    }
+}

@@ -1,0 +1,356 @@
+//! The running network: one thread that owns ledger and store, and handles that give it jobs.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use cocoon_chain::{
+    AccountSnapshot, Chain, ChainError, Head, NetworkConfig, OutMessage, Trace, TransactionRecord, Wallet, cell_hash,
+    run_getter,
+};
+use cocoon_protocol::{GlobalId, Hash256, Nano, StdAddr, UnixSeconds};
+use cocoon_wrappers::{GetterCall, StackValue};
+use tokio::sync::{mpsc, oneshot, watch};
+use tycho_types::boc::Boc;
+use tycho_types::cell::Cell;
+
+use crate::clock::{Clock, SystemClock};
+use crate::error::DevnetError;
+use crate::genesis;
+use crate::ledger::{Ledger, LedgerError, LedgerState, Supply};
+use crate::store::{BlockRecord, Store};
+
+/// Jobs that may wait at once; more wait with their senders.
+const QUEUE: usize = 1024;
+
+/// After a message from outside, as many further blocks follow at once to deliver what it caused; the rest is left to the
+/// clock.
+const FOLLOWING_BLOCKS: usize = 4;
+
+/// For how long the faucet's own messages are good, in seconds.
+const FAUCET_VALIDITY: u32 = 60;
+
+/// How a network is run.
+pub struct Settings {
+    /// Where it is kept; in memory if absent.
+    pub folder: Option<PathBuf>,
+    /// Where its time comes from.
+    pub clock: Box<dyn Clock>,
+    /// How often a block is made when nothing happens; never if absent.
+    pub tick: Option<Duration>,
+}
+
+impl Default for Settings {
+    /// In memory, with the machine's clock and a block every second.
+    fn default() -> Self {
+        Self { folder: None, clock: Box::new(SystemClock), tick: Some(Duration::from_secs(1)) }
+    }
+}
+
+/// A handle to a running network. Clones are the same network; it ends when the last one is dropped.
+#[derive(Clone)]
+pub struct Devnet {
+    jobs: mpsc::Sender<Job>,
+    heads: watch::Receiver<Head>,
+    config: Arc<NetworkConfig>,
+    giver: StdAddr,
+}
+
+enum Job {
+    Run(Box<dyn FnOnce(&mut Core) + Send>),
+    Stop(oneshot::Sender<()>),
+}
+
+struct Core {
+    ledger: Ledger,
+    store: Store,
+    config: Arc<NetworkConfig>,
+    clock: Box<dyn Clock>,
+    /// How far the network's time is ahead of the clock, in seconds.
+    offset: u32,
+    giver: Wallet,
+    heads: watch::Sender<Head>,
+}
+
+impl Devnet {
+    /// A network in memory.
+    pub async fn ephemeral() -> Result<Self, DevnetError> {
+        Self::start(Settings::default()).await
+    }
+
+    /// The network kept in a folder; a new one if there is none. It goes on exactly where it was.
+    pub async fn open(folder: &Path) -> Result<Self, DevnetError> {
+        Self::start(Settings { folder: Some(folder.to_owned()), ..Settings::default() }).await
+    }
+
+    /// A network.
+    pub async fn start(settings: Settings) -> Result<Self, DevnetError> {
+        let config = Arc::new(genesis::config()?);
+        let giver = genesis::giver(config.global_id()).map_err(Box::new)?;
+        let address = giver.address().clone();
+        let (jobs, queue) = mpsc::channel(QUEUE);
+        let (ready, is_ready) = oneshot::channel();
+        let tick = settings.tick;
+        let shared = config.clone();
+        std::thread::Builder::new()
+            .name("devnet".to_owned())
+            .spawn(move || match Core::new(settings, shared, giver) {
+                Ok((core, heads)) => {
+                    if ready.send(Ok(heads)).is_ok() {
+                        core.run(queue);
+                    }
+                }
+                Err(e) => drop(ready.send(Err(e))),
+            })
+            .map_err(DevnetError::Thread)?;
+        let heads = is_ready.await.map_err(|_| DevnetError::Stopped)??;
+        if let Some(period) = tick {
+            tokio::spawn(tick_until_dropped(jobs.downgrade(), period));
+        }
+        Ok(Self { jobs, heads, config, giver: address })
+    }
+
+    /// Address of the account that the faucet pays from.
+    pub const fn giver(&self) -> &StdAddr {
+        &self.giver
+    }
+
+    /// Pays money to an account, as an ordinary message from the giver's wallet, and waits until it is there.
+    pub async fn faucet(&self, to: &StdAddr, amount: Nano) -> Result<Trace, DevnetError> {
+        let message = OutMessage::new(to.clone(), amount).no_bounce();
+        let transaction = self.call(move |core| core.give(message)).await??;
+        Ok(Trace::follow(self, transaction).await?)
+    }
+
+    /// Moves the network's time on, and makes a block at the new time.
+    pub async fn advance(&self, by: Duration) -> Result<Head, DevnetError> {
+        let by = u32::try_from(by.as_secs()).unwrap_or(u32::MAX);
+        self.call(move |core| {
+            let before = core.offset;
+            core.offset = core.offset.saturating_add(by);
+            core.produce(None).inspect_err(|_| core.offset = before)
+        })
+        .await?
+    }
+
+    /// Makes a block now, whether anything happened or not.
+    pub async fn tick(&self) -> Result<Head, DevnetError> {
+        self.call(|core| core.produce(None)).await?
+    }
+
+    /// Where all the money is.
+    pub async fn supply(&self) -> Result<Supply, DevnetError> {
+        Ok(self.call(|core| core.ledger.supply()).await??)
+    }
+
+    /// A block; none if there is none with this number yet, or it is the first.
+    pub async fn block(&self, seqno: u32) -> Result<Option<BlockRecord>, DevnetError> {
+        self.call(move |core| core.store.block(seqno)).await?
+    }
+
+    /// Ends the network, and waits until its store is closed. Other handles then say that it is stopped.
+    pub async fn stop(&self) {
+        let (done, is_done) = oneshot::channel();
+        if self.jobs.send(Job::Stop(done)).await.is_ok() {
+            // An error says that it ended by itself.
+            let _ = is_done.await;
+        }
+    }
+
+    async fn call<R: Send + 'static>(
+        &self,
+        job: impl FnOnce(&mut Core) -> R + Send + 'static,
+    ) -> Result<R, DevnetError> {
+        let (reply, answer) = oneshot::channel();
+        let job = Job::Run(Box::new(move |core| drop(reply.send(job(core)))));
+        self.jobs.send(job).await.map_err(|_| DevnetError::Stopped)?;
+        answer.await.map_err(|_| DevnetError::Stopped)
+    }
+
+    fn unreachable(&self, error: impl std::fmt::Display) -> ChainError {
+        ChainError::Unreachable { network: self.config.global_id(), why: error.to_string() }
+    }
+
+    fn chain_error(&self, error: DevnetError) -> ChainError {
+        match error {
+            DevnetError::Refused(refusal) => ChainError::Refused(refusal),
+            DevnetError::Chain(error) => error,
+            other => self.unreachable(other),
+        }
+    }
+}
+
+async fn tick_until_dropped(jobs: mpsc::WeakSender<Job>, period: Duration) {
+    let mut ticks = tokio::time::interval(period);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        let Some(jobs) = jobs.upgrade() else { return };
+        let job = Job::Run(Box::new(|core| {
+            if let Err(error) = core.tick() {
+                tracing::error!(%error, "no block at this tick");
+            }
+        }));
+        if jobs.send(job).await.is_err() {
+            return;
+        }
+    }
+}
+
+#[async_trait]
+impl Chain for Devnet {
+    fn network(&self) -> GlobalId {
+        self.config.global_id()
+    }
+
+    async fn head(&self) -> Result<Head, ChainError> {
+        // Asked of the thread, and not of the watch, which outlives it.
+        self.call(|core| core.ledger.head()).await.map_err(|e| self.unreachable(e))
+    }
+
+    async fn account(&self, address: &StdAddr) -> Result<AccountSnapshot, ChainError> {
+        let address = address.clone();
+        self.call(move |core| core.ledger.account(&address)).await.map_err(|e| self.unreachable(e))?
+    }
+
+    async fn transactions(
+        &self,
+        address: &StdAddr,
+        after_lt: u64,
+        limit: usize,
+    ) -> Result<Vec<TransactionRecord>, ChainError> {
+        let (account, workchain) = (address.clone(), address.workchain);
+        let cells = self.call(move |core| core.store.transactions(&account, after_lt, limit)).await;
+        let cells = cells.and_then(|found| found).map_err(|e| self.chain_error(e))?;
+        cells.into_iter().map(|cell| TransactionRecord::from_cell(workchain, cell)).collect()
+    }
+
+    async fn config(&self) -> Result<Arc<NetworkConfig>, ChainError> {
+        Ok(self.config.clone())
+    }
+
+    async fn send(&self, message: Cell) -> Result<Hash256, ChainError> {
+        let hash = cell_hash(&message);
+        let sent = self.call(move |core| core.receive(&message)).await;
+        sent.and_then(|sent| sent).map_err(|e| self.chain_error(e))?;
+        Ok(hash)
+    }
+
+    fn subscribe(&self) -> watch::Receiver<Head> {
+        self.heads.clone()
+    }
+}
+
+impl Core {
+    fn new(
+        settings: Settings,
+        config: Arc<NetworkConfig>,
+        giver: Wallet,
+    ) -> Result<(Self, watch::Receiver<Head>), DevnetError> {
+        let config_hash = Hash256(Boc::file_hash(genesis::CONFIG).0);
+        let store = match &settings.folder {
+            Some(folder) => Store::open(folder, config_hash)?,
+            None => Store::ephemeral(config_hash)?,
+        };
+        let opened = store.load()?;
+        let state = match opened.state {
+            Some(state) => state,
+            None => {
+                let state = LedgerState::genesis(&giver, settings.clock.now()).map_err(block_error)?;
+                store.begin(&state, opened.offset)?;
+                state
+            }
+        };
+        let ledger = Ledger::new(&config, state).map_err(block_error)?;
+        let (heads, receiver) = watch::channel(ledger.head());
+        Ok((Self { ledger, store, config, clock: settings.clock, offset: opened.offset, giver, heads }, receiver))
+    }
+
+    fn run(mut self, mut jobs: mpsc::Receiver<Job>) {
+        while let Some(job) = jobs.blocking_recv() {
+            match job {
+                Job::Run(job) => job(&mut self),
+                Job::Stop(done) => {
+                    drop(jobs);
+                    drop(self);
+                    // Whoever asked may be gone.
+                    let _ = done.send(());
+                    return;
+                }
+            }
+        }
+    }
+
+    fn now(&self) -> UnixSeconds {
+        self.clock.now().plus(self.offset)
+    }
+
+    /// Makes one block.
+    fn produce(&mut self, external: Option<&Cell>) -> Result<Head, DevnetError> {
+        let block = self.ledger.make_block(self.now(), external).map_err(block_error)?;
+        self.store.commit(&block, self.ledger.totals(), self.offset)?;
+        self.ledger.adopt(block);
+        let head = self.ledger.head();
+        self.heads.send_replace(head);
+        Ok(head)
+    }
+
+    /// Makes a block if there is anything new to say.
+    fn tick(&mut self) -> Result<(), DevnetError> {
+        if self.ledger.has_queue() || self.now() > self.ledger.head().utime {
+            self.produce(None)?;
+        }
+        Ok(())
+    }
+
+    /// Takes a message from outside, and delivers what it causes.
+    fn receive(&mut self, message: &Cell) -> Result<(), DevnetError> {
+        self.produce(Some(message))?;
+        for _ in 0..FOLLOWING_BLOCKS {
+            if !self.ledger.has_queue() {
+                break;
+            }
+            if let Err(error) = self.produce(None) {
+                // The message itself is in a block; the rest comes with the next tick.
+                tracing::error!(%error, "what a message caused is not delivered yet");
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends a message from the giver, and returns the giver's transaction.
+    fn give(&mut self, message: OutMessage) -> Result<TransactionRecord, DevnetError> {
+        let (to, amount) = (message.to.clone(), message.value);
+        let cannot = |why: &str| DevnetError::Faucet { to: to.clone(), amount, why: why.to_owned() };
+        let account = self.ledger.account(self.giver.address())?;
+        let seqno = if account.code.is_some() {
+            let call = GetterCall { name: "seqno", args: vec![] };
+            match run_getter(&account, &self.config, &call).map_err(Box::new)?.stack.as_slice() {
+                [StackValue::Int(seqno)] => u32::try_from(seqno).map_err(|_| cannot("its wallet is used up"))?,
+                _ => return Err(cannot("its wallet gives no seqno")),
+            }
+        } else {
+            0
+        };
+        let valid_until = self.now().max(account.at.utime).plus(FAUCET_VALIDITY);
+        let deploy = account.code.is_none();
+        let signed = self.giver.sign(&[message], seqno, valid_until, deploy).map_err(Box::new)?;
+        self.receive(&signed)?;
+        let after = self.store.transactions(self.giver.address(), account.last_trans_lt, 1)?;
+        let cell = after.into_iter().next().ok_or_else(|| cannot("its transaction is not there"))?;
+        let transaction = TransactionRecord::from_cell(self.giver.address().workchain, cell)?;
+        if transaction.out_messages.is_empty() {
+            return Err(cannot("it has not enough left"));
+        }
+        Ok(transaction)
+    }
+}
+
+fn block_error(error: LedgerError) -> DevnetError {
+    match error {
+        LedgerError::Refused(refusal) => DevnetError::Refused(refusal),
+        other => DevnetError::Block(other.to_string()),
+    }
+}

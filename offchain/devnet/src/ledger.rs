@@ -1,0 +1,361 @@
+//! The state machine of the network: accounts and messages on their way. It has no clock, no disk and no threads.
+//!
+//! [`Ledger::make_block`] says what the next block would be, given the time and at most one message from outside;
+//! [`Ledger::adopt`] makes it part of the chain. Between the two lies the store's commit, so that what is not durable never
+//! happened.
+//!
+//! A block delivers the message from outside first and then, in the order of their logical times, the messages on their way
+//! and those that these cause, up to [`MAX_BLOCK_TRANSACTIONS`]; the rest waits for the next block. So every block is
+//! bounded work, and a contract that keeps sending to itself ends when its money does.
+
+use std::collections::{BTreeMap, HashMap};
+use std::ops::Bound;
+
+use cocoon_chain::{AccountSnapshot, ChainError, Head, NetworkConfig, Refusal, RefusalReason, Wallet, cell_hash};
+use cocoon_protocol::{Nano, StdAddr, UnixSeconds};
+use sha2::{Digest, Sha256};
+use tycho_types::cell::{Cell, HashBytes, Lazy};
+use tycho_types::models::{IntAddr, MsgInfo, OptionalAccount, OwnedMessage, ShardAccount};
+use tycho_types::num::Tokens;
+
+use crate::block::{Block, BlockTransaction, QueueKey};
+use crate::genesis;
+use crate::inbound;
+use crate::tvm::{Executed, Moment, NotExecuted, Rules};
+
+/// A block has at most this many transactions.
+pub const MAX_BLOCK_TRANSACTIONS: usize = 1000;
+
+/// Blocks begin at multiples of this logical time, as on mainnet.
+const LT_STEP: u64 = 1_000_000;
+
+/// No block can be made. The ledger is as it was.
+#[derive(Debug, thiserror::Error)]
+pub enum LedgerError {
+    /// The message from outside was not accepted.
+    #[error(transparent)]
+    Refused(Box<Refusal>),
+    /// A structure cannot be built or read.
+    #[error("{what}: {source}")]
+    Cell {
+        /// Which one.
+        what: &'static str,
+        /// What is wrong.
+        #[source]
+        source: tycho_types::error::Error,
+    },
+    /// The numbers of blocks or the logical time are used up.
+    #[error("the network has no further block numbers")]
+    Exhausted,
+}
+
+fn cell(what: &'static str) -> impl Fn(tycho_types::error::Error) -> LedgerError {
+    move |source| LedgerError::Cell { what, source }
+}
+
+/// What left circulation.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Totals {
+    /// Paid to the network.
+    pub fees: Nano,
+    /// Destroyed.
+    pub burned: Nano,
+    /// In messages that no account could ever receive.
+    pub lost: Nano,
+    /// Transactions so far.
+    pub transactions: u64,
+}
+
+/// Where all the money is. Whatever happens, the sum stays [`genesis::SUPPLY`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Supply {
+    /// On accounts.
+    pub balances: Nano,
+    /// In messages on their way.
+    pub in_flight: Nano,
+    /// What left circulation.
+    pub totals: Totals,
+}
+
+impl Supply {
+    /// All of it.
+    pub fn sum(&self) -> Nano {
+        [self.balances, self.in_flight, self.totals.fees, self.totals.burned, self.totals.lost].into_iter().sum()
+    }
+}
+
+/// Everything but the configuration; what a store keeps.
+#[derive(Clone, Debug)]
+pub struct LedgerState {
+    /// The newest block.
+    pub head: Head,
+    /// The newest block's random seed.
+    pub seed: HashBytes,
+    /// What left circulation.
+    pub totals: Totals,
+    /// All accounts.
+    pub accounts: HashMap<StdAddr, ShardAccount>,
+    /// Messages on their way.
+    pub queue: BTreeMap<QueueKey, Cell>,
+}
+
+impl LedgerState {
+    /// The beginning: one account with all the money.
+    pub fn genesis(giver: &Wallet, now: UnixSeconds) -> Result<Self, LedgerError> {
+        let account = genesis::giver_account(giver, now).map_err(cell("giver's account"))?;
+        Ok(Self {
+            head: Head { seqno: 0, utime: now, lt: 0 },
+            seed: HashBytes(Sha256::digest(b"cocoon devnet genesis").into()),
+            totals: Totals::default(),
+            accounts: HashMap::from([(giver.address().clone(), account)]),
+            queue: BTreeMap::new(),
+        })
+    }
+}
+
+/// The network.
+#[derive(Debug)]
+pub struct Ledger {
+    rules: Rules,
+    state: LedgerState,
+}
+
+impl Ledger {
+    /// A network in this state under this configuration.
+    pub fn new(config: &NetworkConfig, state: LedgerState) -> Result<Self, LedgerError> {
+        let rules = Rules::new(config, state.head.utime).map_err(cell("network configuration"))?;
+        Ok(Self { rules, state })
+    }
+
+    /// The newest block.
+    pub const fn head(&self) -> Head {
+        self.state.head
+    }
+
+    /// What left circulation.
+    pub const fn totals(&self) -> Totals {
+        self.state.totals
+    }
+
+    /// True if messages are on their way.
+    pub fn has_queue(&self) -> bool {
+        !self.state.queue.is_empty()
+    }
+
+    /// An account as the newest block left it.
+    pub fn account(&self, address: &StdAddr) -> Result<AccountSnapshot, ChainError> {
+        match self.state.accounts.get(address) {
+            Some(entry) => AccountSnapshot::from_state(address.clone(), entry, self.head()),
+            None => Ok(AccountSnapshot::nonexistent(address.clone(), self.head())),
+        }
+    }
+
+    /// Where all the money is. Reads every account.
+    pub fn supply(&self) -> Result<Supply, ChainError> {
+        let mut balances = Nano::ZERO;
+        for address in self.state.accounts.keys() {
+            balances = balances.saturating_add(self.account(address)?.balance);
+        }
+        let mut in_flight = Nano::ZERO;
+        for message in self.state.queue.values() {
+            in_flight = in_flight.saturating_add(carried(message));
+        }
+        Ok(Supply { balances, in_flight, totals: self.state.totals })
+    }
+
+    /// The next block at this time, with this message from outside. A message that is not accepted, or that makes the
+    /// virtual machine fail anywhere on its way, makes no block.
+    pub fn make_block(&mut self, now: UnixSeconds, external: Option<&Cell>) -> Result<Block, LedgerError> {
+        let head = self.state.head;
+        let utime = now.max(head.utime);
+        self.rules.move_to(head.utime, utime).map_err(cell("storage prices"))?;
+        let seqno = head.seqno.checked_add(1).ok_or(LedgerError::Exhausted)?;
+        let start_lt = head.lt.checked_next_multiple_of(LT_STEP).and_then(|lt| lt.checked_add(LT_STEP));
+        let start_lt = start_lt.ok_or(LedgerError::Exhausted)?;
+        let seed = Sha256::new().chain_update(self.state.seed.0).chain_update(seqno.to_be_bytes()).finalize();
+        let block = Block {
+            head: Head { seqno, utime, lt: start_lt },
+            start_lt,
+            seed: HashBytes(seed.into()),
+            transactions: vec![],
+            accounts: BTreeMap::new(),
+            taken: vec![],
+            queued: BTreeMap::new(),
+            fees: Nano::ZERO,
+            burned: Nano::ZERO,
+            lost: Nano::ZERO,
+        };
+        let mut stage = Stage { ledger: self, next_lt: HashMap::new(), block };
+        if let Some(message) = external {
+            stage.receive(message).map_err(LedgerError::Refused)?;
+        }
+        stage.deliver(external)?;
+        let mut block = stage.block;
+        block.head.lt += 1;
+        Ok(block)
+    }
+
+    /// Makes a block part of the chain. It must come from the latest [`Ledger::make_block`].
+    pub fn adopt(&mut self, block: Block) {
+        let state = &mut self.state;
+        state.head = block.head;
+        state.seed = block.seed;
+        for (address, entry) in block.accounts {
+            match entry {
+                Some(entry) => state.accounts.insert(address, entry),
+                None => state.accounts.remove(&address),
+            };
+        }
+        for key in &block.taken {
+            state.queue.remove(key);
+        }
+        state.queue.extend(block.queued);
+        let totals = &mut state.totals;
+        totals.fees = totals.fees.saturating_add(block.fees);
+        totals.burned = totals.burned.saturating_add(block.burned);
+        totals.lost = totals.lost.saturating_add(block.lost);
+        totals.transactions += block.transactions.len() as u64;
+    }
+}
+
+/// A block in the making.
+struct Stage<'a> {
+    ledger: &'a Ledger,
+    /// For accounts that the block touched, the lowest logical time of their next transaction.
+    next_lt: HashMap<StdAddr, u64>,
+    block: Block,
+}
+
+impl Stage<'_> {
+    /// The message from outside.
+    fn receive(&mut self, message: &Cell) -> Result<(), Box<Refusal>> {
+        let inbound = inbound::check(&self.ledger.rules, message)?;
+        let refuse =
+            |reason| Box::new(Refusal { message: cell_hash(message), account: Some(inbound.dst.clone()), reason });
+        match self.execute(&inbound.dst, message, true) {
+            Ok(executed) => {
+                self.record(&inbound.dst, executed).map_err(|e| refuse(RefusalReason::Failed(e.to_string())))
+            }
+            Err(NotExecuted::Failed(why)) => Err(refuse(RefusalReason::Failed(why))),
+            Err(NotExecuted::NotAccepted { exit_code: Some(exit_code) }) => {
+                Err(refuse(RefusalReason::NotAccepted { exit_code }))
+            }
+            Err(NotExecuted::NotAccepted { exit_code: None }) => {
+                let account = self.ledger.account(&inbound.dst);
+                let has_code = account.is_ok_and(|account| account.code.is_some());
+                Err(refuse(match (has_code, inbound.has_init) {
+                    (false, false) => RefusalReason::NoContract,
+                    (true, _) => RefusalReason::NoFunds,
+                    (false, true) => RefusalReason::Other(
+                        "there is no money to pay for it, or its code and data do not belong to the address".to_owned(),
+                    ),
+                }))
+            }
+        }
+    }
+
+    /// The messages on their way, and those that these cause.
+    fn deliver(&mut self, external: Option<&Cell>) -> Result<(), LedgerError> {
+        while self.block.transactions.len() < MAX_BLOCK_TRANSACTIONS {
+            // The older of what waited before the block and what the block itself sent.
+            let taken = self.block.taken.last().map_or(Bound::Unbounded, Bound::Excluded);
+            let waiting = self.ledger.state.queue.range((taken, Bound::Unbounded)).next();
+            let fresh = self.block.queued.first_key_value();
+            let (key, message) = match (waiting, fresh) {
+                (Some(waiting), Some(fresh)) => {
+                    if waiting.0 < fresh.0 {
+                        waiting
+                    } else {
+                        fresh
+                    }
+                }
+                (Some(one), None) | (None, Some(one)) => one,
+                (None, None) => break,
+            };
+            let (key, message) = (*key, message.clone());
+            if self.block.queued.remove(&key).is_none() {
+                self.block.taken.push(key);
+            }
+            let failed = match destination(&message) {
+                Ok((dst, fee)) => match self.execute(&dst, &message, false) {
+                    Ok(executed) => {
+                        self.record(&dst, executed).map_err(cell("transaction"))?;
+                        self.block.fees = self.block.fees.saturating_add(fee);
+                        continue;
+                    }
+                    Err(e) => e.to_string(),
+                },
+                Err(e) => e.to_string(),
+            };
+            // The executor lets no contract send such a message. Should one be found all the same, then whoever causes it
+            // is told and nothing happens; if nobody can be told any more, the rest of the network goes on without it.
+            if let Some(external) = external {
+                let why = format!("a message that it caused cannot be delivered: {failed}");
+                let refusal =
+                    Refusal { message: cell_hash(external), account: None, reason: RefusalReason::Failed(why) };
+                return Err(LedgerError::Refused(Box::new(refusal)));
+            }
+            tracing::error!(message = %cell_hash(&message), why = failed, "an internal message cannot be delivered");
+            self.block.lost = self.block.lost.saturating_add(carried(&message));
+        }
+        Ok(())
+    }
+
+    fn execute(&self, dst: &StdAddr, message: &Cell, is_external: bool) -> Result<Executed, NotExecuted> {
+        let empty = || {
+            let account = Lazy::new(&OptionalAccount::EMPTY).map_err(|e| NotExecuted::Failed(e.to_string()))?;
+            Ok(ShardAccount { account, last_trans_hash: HashBytes::ZERO, last_trans_lt: 0 })
+        };
+        let touched = self.block.accounts.get(dst).map(Option::as_ref);
+        let state = match touched.unwrap_or_else(|| self.ledger.state.accounts.get(dst)) {
+            Some(state) => state.clone(),
+            None => empty()?,
+        };
+        let moment = Moment {
+            utime: self.block.head.utime,
+            block_lt: self.block.start_lt,
+            min_lt: self.next_lt.get(dst).copied().unwrap_or(self.block.start_lt + 1),
+            seed: self.block.seed,
+        };
+        self.ledger.rules.execute(&moment, dst, message, is_external, &state)
+    }
+
+    fn record(&mut self, account: &StdAddr, executed: Executed) -> Result<(), tycho_types::error::Error> {
+        let block = &mut self.block;
+        let cell = executed.transaction.inner().clone();
+        let lt = executed.state.last_trans_lt;
+        for message in &executed.out_messages {
+            let message = message.inner();
+            if let MsgInfo::Int(info) = message.parse::<OwnedMessage>()?.info {
+                block.queued.insert((info.created_lt, *message.repr_hash()), message.clone());
+            }
+        }
+        block.fees = block.fees.saturating_add(Nano::try_from(executed.total_fees)?);
+        block.burned = block.burned.saturating_add(Nano::try_from(executed.burned)?);
+        block.head.lt = block.head.lt.max(executed.next_lt);
+        block.transactions.push(BlockTransaction { account: account.clone(), lt, cell });
+        block.accounts.insert(account.clone(), executed.exists.then_some(executed.state));
+        self.next_lt.insert(account.clone(), executed.next_lt);
+        Ok(())
+    }
+}
+
+/// Where an internal message goes, and what its sender paid for its way.
+fn destination(message: &Cell) -> Result<(StdAddr, Nano), tycho_types::error::Error> {
+    match message.parse::<OwnedMessage>()?.info {
+        MsgInfo::Int(info) => match info.dst {
+            IntAddr::Std(dst) => Ok((dst, Nano::try_from(info.fwd_fee)?)),
+            IntAddr::Var(_) => Err(tycho_types::error::Error::InvalidTag),
+        },
+        _ => Err(tycho_types::error::Error::InvalidTag),
+    }
+}
+
+/// What a message carries: its value, and what its sender paid for its way.
+fn carried(message: &Cell) -> Nano {
+    let amount = |tokens: Tokens| Nano::try_from(tokens).unwrap_or(Nano::MAX);
+    match message.parse::<OwnedMessage>().map(|m| m.info) {
+        Ok(MsgInfo::Int(info)) => amount(info.value.tokens).saturating_add(amount(info.fwd_fee)),
+        _ => Nano::ZERO,
+    }
+}

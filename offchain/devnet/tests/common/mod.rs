@@ -1,0 +1,63 @@
+//! A network whose time stands still, and wallets on it.
+#![allow(dead_code)]
+
+use cocoon_chain::{Cell, Chain, OutMessage, Wallet, WalletVersion};
+use cocoon_devnet::{Devnet, ManualClock, Settings};
+use cocoon_protocol::{GlobalId, Nano, NodeKey, StdAddr, UnixSeconds};
+use tycho_types::cell::CellBuilder;
+use tycho_types::models::{ExtInMsgInfo, MsgInfo, OwnedMessage};
+
+/// When every test begins.
+pub const START: UnixSeconds = UnixSeconds(1_760_000_000);
+
+/// A network in memory that makes blocks only when something happens, and its clock.
+pub async fn network() -> (Devnet, ManualClock) {
+    let clock = ManualClock::new(START);
+    let settings = Settings { folder: None, clock: Box::new(clock.clone()), tick: None };
+    (Devnet::start(settings).await.unwrap(), clock)
+}
+
+pub fn key(seed: u8) -> NodeKey {
+    NodeKey::from_seed(&[seed; 32])
+}
+
+pub fn wallet(kind: WalletVersion, seed: u8) -> Wallet {
+    Wallet::new(key(seed), kind, GlobalId::DEVNET).unwrap()
+}
+
+/// A wallet that holds 100 TON and is not deployed yet.
+pub async fn funded(devnet: &Devnet, kind: WalletVersion, seed: u8) -> Wallet {
+    let wallet = wallet(kind, seed);
+    devnet.faucet(wallet.address(), Nano::from_ton(100)).await.unwrap().ok().unwrap();
+    wallet
+}
+
+/// A comment, as wallet applications show it.
+pub fn text(comment: &str) -> Cell {
+    let mut builder = CellBuilder::new();
+    builder.store_u32(0).unwrap();
+    builder.store_raw(comment.as_bytes(), comment.len() as u16 * 8).unwrap();
+    builder.build().unwrap()
+}
+
+/// The same signed body, sent to another account.
+pub fn redirect(message: &Cell, to: &StdAddr) -> Cell {
+    let message: OwnedMessage = message.parse().unwrap();
+    CellBuilder::build_from(OwnedMessage {
+        info: MsgInfo::ExtIn(ExtInMsgInfo { dst: to.clone().into(), ..Default::default() }),
+        init: None,
+        body: message.body,
+        layout: None,
+    })
+    .unwrap()
+}
+
+/// Pays without looking at what comes of it.
+pub fn pay(to: &StdAddr, amount: Nano) -> OutMessage {
+    OutMessage::new(to.clone(), amount).no_bounce()
+}
+
+/// The balance of an account, in nanoton.
+pub async fn balance(devnet: &Devnet, address: &StdAddr) -> Nano {
+    devnet.account(address).await.unwrap().balance
+}
