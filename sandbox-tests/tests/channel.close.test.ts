@@ -1,6 +1,7 @@
 // How a channel ends, and who may end it.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { Address } from '@ton/core';
 import { CHALLENGE, Channel, Err, Op, RESERVE } from '../support/channel';
 import { Network, YEAR, assertOk, on, sent, ton } from '../support/network';
 
@@ -173,6 +174,18 @@ test('only the payer requests to close, and the payee is told when', async () =>
     assert.ok(notice.to.equals(channel.payee.address));
     const s = notice.body.beginParse().skip(32 + 64);
     assert.equal(s.loadUint(32), net.now + CHALLENGE);
+});
+
+test('I8_an_exit_does_not_need_a_payee_that_can_be_told', async () => {
+    const net = await Network.create();
+    const payee = new Address(5, Buffer.alloc(32, 5));
+    const channel = await Channel.create(net, { terms: { payee }, state: { deposit: ton('1') } });
+    assertOk(on(await channel.sendTopUp(ton('1'), { value: ton('3') }), channel.address));
+    const tx = on(await channel.sendRequestClose(), channel.address);
+    assert.deepEqual(sent(assertOk(tx)).map((m) => m.op), [Op.excesses]);
+    net.later(CHALLENGE);
+    const [refund] = sent(assertOk(on(await channel.sendSettle(), channel.address)));
+    assert.ok(refund.to.equals(channel.payer.address) && refund.value > ton('2'));
 });
 
 test('an account that storage has emptied can still be settled', async () => {
