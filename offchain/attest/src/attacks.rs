@@ -334,7 +334,7 @@ fn a_real_quote_verifies_under_intels_root_with_the_same_verifier() {
 }
 
 #[test]
-fn a_real_quote_is_refused_where_only_a_simulated_root_is_accepted() {
+fn attack_66_a_real_quote_where_only_a_simulated_root_is_accepted() {
     let (quote, report_data) = intel_quote();
     let mut policy = Policy::new(GlobalId::DEVNET);
     policy.allow_root(Simulator::from_seed(&[1; 32]).unwrap().root());

@@ -232,6 +232,17 @@ impl Driver {
         let mut tick = self.config.timer.sleep(interval);
         let mut silence = Duration::ZERO;
         loop {
+            // First, because the policy may have changed since the handshake.
+            if let Err(reason) = self.verifier.recheck(&self.peer) {
+                return LinkError::Revoked { reason };
+            }
+            let valid_until = self.peer.valid_until;
+            let now = self.verifier.now();
+            if now > valid_until.plus(GRACE_SECONDS) {
+                return LinkError::Expired { valid_until };
+            } else if now > valid_until {
+                self.mux.drain(LinkError::Expired { valid_until });
+            }
             tokio::select! {
                 _ = closed.wait_for(Option::is_some) => {
                     return self.mux.closed().unwrap_or(LinkError::PeerGone);
@@ -247,16 +258,6 @@ impl Driver {
                         self.mux.ping();
                     }
                 }
-            }
-            if let Err(reason) = self.verifier.recheck(&self.peer) {
-                return LinkError::Revoked { reason };
-            }
-            let valid_until = self.peer.valid_until;
-            let now = self.verifier.now();
-            if now > valid_until.plus(GRACE_SECONDS) {
-                return LinkError::Expired { valid_until };
-            } else if now > valid_until {
-                self.mux.drain(LinkError::Expired { valid_until });
             }
         }
     }

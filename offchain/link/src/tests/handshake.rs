@@ -117,7 +117,7 @@ async fn attack_67_a_leaked_tls_key_without_the_node_key() {
     assert_eq!(refused(accepted), LinkError::NodeKeyProof);
     // The thief may believe that it has a link until it hears of the refusal.
     let heard = match dialled {
-        Ok(link) => link.closed().await,
+        Ok(link) => soon(link.closed()).await,
         Err(error) => error,
     };
     assert!(matches!(&heard, LinkError::ClosedByPeer { reason } if reason.contains("node key")), "{heard}");
@@ -210,8 +210,8 @@ async fn attack_69_a_node_revoked_between_two_connections_stays_out() {
     let world = World::new();
     let (worker, proxy) = world.linked().await;
     world.change(|p| p.revoke_image(Role::Worker, image_id(&image(Role::Worker))));
-    assert!(matches!(proxy.closed().await, LinkError::Revoked { .. }));
-    worker.closed().await;
+    assert!(matches!(soon(proxy.closed()).await, LinkError::Revoked { .. }));
+    soon(worker.closed()).await;
     let (_, accepted) = world.meet(&world.worker).await;
     assert!(matches!(refused(accepted), LinkError::Attestation { reason: AttestError::ImageNotApproved { .. } }));
 }
@@ -342,16 +342,19 @@ async fn attack_75_half_open_connections_hold_up_nobody_else() {
     assert!(dialled.is_ok() && accepted.is_ok());
     // At the limit of its address a connection is dropped at once, and let in again when the others have gone.
     silent.push(TcpStream::connect(listener.addr()).await.unwrap());
-    let error = loop {
-        match world.worker.connect(listener.addr(), &expect).await {
-            // The listener has not seen the third silent one yet.
-            Ok(_) => drop(listener.accept().await),
-            Err(error) => break error,
+    let error = soon(async {
+        loop {
+            match world.worker.connect(listener.addr(), &expect).await {
+                // The listener has not seen the third silent one yet.
+                Ok(_) => drop(listener.accept().await),
+                Err(error) => break error,
+            }
         }
-    };
+    })
+    .await;
     assert!(matches!(error, LinkError::PeerGone | LinkError::Io { .. }), "{error}");
     drop(silent);
-    while world.worker.connect(listener.addr(), &expect).await.is_err() {}
+    soon(async { while world.worker.connect(listener.addr(), &expect).await.is_err() {} }).await;
 }
 
 #[tokio::test]

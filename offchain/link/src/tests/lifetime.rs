@@ -20,11 +20,11 @@ async fn attack_60_a_revoked_image_loses_its_live_links_with_the_reason() {
 
     world.change(|p| p.revoke_image(Role::Worker, image));
     let reason = LinkError::Revoked { reason: AttestError::ImageNotApproved { image, role: Role::Worker } };
-    assert_eq!(proxy.closed().await, reason);
-    assert_eq!(proxy_2.closed().await, reason);
+    assert_eq!(soon(proxy.closed()).await, reason);
+    assert_eq!(soon(proxy_2.closed()).await, reason);
     assert_eq!(stream.recv().await, Some(Err(StreamError::Link(reason))));
     for link in [worker, worker_2] {
-        let told = link.closed().await;
+        let told = soon(link.closed()).await;
         assert!(matches!(&told, LinkError::ClosedByPeer { reason } if reason.contains("not approved")), "{told}");
     }
 }
@@ -35,8 +35,8 @@ async fn attack_65_a_banned_platform_loses_its_live_links() {
     let (worker, proxy) = world.linked().await;
     let platform = proxy.peer().platform;
     world.change(|p| p.ban_platform(platform));
-    assert_eq!(proxy.closed().await, LinkError::Revoked { reason: AttestError::PlatformBanned { platform } });
-    worker.closed().await;
+    assert_eq!(soon(proxy.closed()).await, LinkError::Revoked { reason: AttestError::PlatformBanned { platform } });
+    soon(worker.closed()).await;
 }
 
 #[tokio::test]
@@ -51,7 +51,7 @@ async fn attack_48_an_image_loses_its_live_links_at_its_sunset() {
     // The registry does not change; chain time does.
     world.clock.store(sunset.0, Ordering::Relaxed);
     world.time.pass(10).await;
-    let ended = proxy.closed().await;
+    let ended = soon(proxy.closed()).await;
     assert!(matches!(&ended, LinkError::Revoked { reason: AttestError::ImageNotActive { .. } }), "{ended}");
 }
 
@@ -73,8 +73,8 @@ async fn expired_evidence_takes_no_new_streams_and_lets_the_old_ones_end() {
     asking.finish().unwrap();
     assert_eq!(asking.recv().await, None);
     // Whichever side notices first ends it.
-    assert!(matches!(proxy.closed().await, LinkError::Expired { .. } | LinkError::ClosedByPeer { .. }));
-    assert!(matches!(worker.closed().await, LinkError::Expired { .. } | LinkError::ClosedByPeer { .. }));
+    assert!(matches!(soon(proxy.closed()).await, LinkError::Expired { .. } | LinkError::ClosedByPeer { .. }));
+    assert!(matches!(soon(worker.closed()).await, LinkError::Expired { .. } | LinkError::ClosedByPeer { .. }));
 }
 
 #[tokio::test]
@@ -85,8 +85,8 @@ async fn expired_evidence_ends_the_link_after_a_grace_in_any_case() {
     let valid_until = proxy.peer().valid_until;
     world.clock.store(valid_until.0 + 601, Ordering::Relaxed);
     world.time.pass(10).await;
-    assert!(matches!(proxy.closed().await, LinkError::Expired { .. } | LinkError::ClosedByPeer { .. }));
-    worker.closed().await;
+    assert!(matches!(soon(proxy.closed()).await, LinkError::Expired { .. } | LinkError::ClosedByPeer { .. }));
+    soon(worker.closed()).await;
 }
 
 #[tokio::test]
@@ -138,9 +138,9 @@ async fn attack_82_a_peer_behind_a_dead_wire_is_noticed() {
     world.time.pass(29).await;
     assert_eq!(worker.error(), None);
     world.time.pass(11).await;
-    assert_eq!(worker.closed().await, LinkError::PeerSilent { limit });
+    assert_eq!(soon(worker.closed()).await, LinkError::PeerSilent { limit });
     assert_eq!(stream.recv().await, Some(Err(StreamError::Link(LinkError::PeerSilent { limit }))));
-    assert_eq!(proxy.closed().await, LinkError::PeerSilent { limit });
+    assert_eq!(soon(proxy.closed()).await, LinkError::PeerSilent { limit });
 }
 
 #[tokio::test]
@@ -160,7 +160,7 @@ async fn attack_82_a_peer_that_does_not_read_is_noticed() {
     }
     settle().await;
     world.time.pass(31).await;
-    assert!(matches!(worker.closed().await, LinkError::PeerStalled { .. }));
+    assert!(matches!(soon(worker.closed()).await, LinkError::PeerStalled { .. }));
 }
 
 #[tokio::test]
@@ -186,5 +186,5 @@ async fn dropping_the_last_handle_closes_the_link() {
     settle().await;
     assert_eq!(proxy.error(), None);
     drop(clone);
-    assert_eq!(proxy.closed().await, LinkError::ClosedByPeer { reason: "no longer needed".into() });
+    assert_eq!(soon(proxy.closed()).await, LinkError::ClosedByPeer { reason: "no longer needed".into() });
 }

@@ -167,6 +167,11 @@ async fn meet(
     tokio::join!(dialer.connect_over(a, None, expect), listener.accept_over(b, None, roles))
 }
 
+/// A result that must come without waiting; the limit is only there to fail instead of hanging.
+async fn soon<T>(future: impl Future<Output = T>) -> T {
+    tokio::time::timeout(Duration::from_secs(20), future).await.expect("this should have ended long ago")
+}
+
 /// The error, for a link that must not have come about.
 fn refused(result: Result<Link, LinkError>) -> LinkError {
     result.expect_err("the link must not come about")

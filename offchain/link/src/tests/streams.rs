@@ -181,13 +181,13 @@ async fn closing_delivers_what_was_sent_and_names_the_reason() {
     let mut other = proxy.accept().await.unwrap();
     worker.close("maintenance");
     let reason = LinkError::ClosedByPeer { reason: "maintenance".into() };
-    assert_eq!(proxy.closed().await, reason);
+    assert_eq!(soon(proxy.closed()).await, reason);
     assert!(other.recv().await.unwrap().unwrap() == message(1, 50_000));
     assert_eq!(other.recv().await, None);
     assert_eq!(other.send(Bytes::new()).await, Err(StreamError::Link(reason.clone())));
     assert_eq!(proxy.accept().await.err(), Some(reason.clone()));
     assert_eq!(proxy.open().err(), Some(reason));
-    assert_eq!(worker.closed().await, LinkError::Closed { reason: "maintenance".into() });
+    assert_eq!(soon(worker.closed()).await, LinkError::Closed { reason: "maintenance".into() });
 }
 
 type Raw = Proven<tokio_rustls::client::TlsStream<tokio::io::DuplexStream>>;
@@ -220,7 +220,7 @@ async fn attack_71_random_bytes_after_the_handshake_end_the_link_with_an_error()
         // The link may end before it has read everything.
         let _ = raw.stream.write_all(&bytes).await;
         let _ = raw.stream.shutdown().await;
-        let ended = link.closed().await;
+        let ended = soon(link.closed()).await;
         assert!(
             matches!(ended, LinkError::Protocol { .. } | LinkError::PeerGone | LinkError::ClosedByPeer { .. }),
             "{ended}"
@@ -234,7 +234,7 @@ async fn a_frame_over_the_limit_ends_the_link_and_the_peer_is_told() {
     let world = World::new();
     let (mut raw, link) = raw(&world).await;
     raw.stream.write_all(&[2, 0, 0, 0, 1, 0xff, 0xff, 0xff, 0xff]).await.unwrap();
-    assert!(matches!(link.closed().await, LinkError::Protocol { .. }));
+    assert!(matches!(soon(link.closed()).await, LinkError::Protocol { .. }));
     let (mut told, mut buffer) = (vec![], BytesMut::new());
     raw.stream.read_to_end(&mut told).await.unwrap();
     buffer.extend_from_slice(&told);
@@ -294,7 +294,7 @@ async fn a_message_pieced_together_over_the_limit_is_refused() {
             credit -= 32 * 1024 + 64;
         }
     };
-    let (code, error) = tokio::join!(sending, stream.recv());
+    let (code, error) = soon(async { tokio::join!(sending, stream.recv()) }).await;
     assert!(matches!(error, Some(Err(StreamError::TooLarge { .. }))));
     assert_eq!(code, ResetCode::TooLarge);
     assert_eq!(link.error(), None, "only the stream is cut off");
