@@ -19,11 +19,13 @@
 //!
 //! The clauses P3 and P4 of `docs/protocol.md` are implemented here.
 
+mod claim;
 mod payee;
 mod payer;
 mod record;
 mod store;
 
+pub use claim::{Claim, ClaimPolicy, ClaimReason, OnChain, claim};
 pub use payee::{AcceptError, AdmitError, ConsumeError, PayeeBooks, PayeeTerms};
 pub use payer::{AuthoriseError, BillError, Insufficient, PayerBooks, ReconcileError};
 pub use record::{PayeeRecord, PayerRecord, RECORD_VERSION};

@@ -36,6 +36,7 @@ pub struct PayeeTerms {
 pub struct PayeeBooks {
     fixed: PayeeTerms,
     deposit: Nano,
+    closing: bool,
     billed: Nano,
     /// By amount; with the version of the record that first has it.
     vouchers: BTreeMap<Nano, (SignedVoucher, u64)>,
@@ -54,14 +55,22 @@ struct InFlight {
     consumed: Nano,
 }
 
-/// A request's worst case does not fit the channel.
+/// A request is not taken in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the channel has {available} left, but this request may cost {needed}; top the channel up or lower max_tokens")]
-pub struct AdmitError {
-    /// Cost of the worst case.
-    pub needed: Nano,
-    /// Deposit less what is billed and reserved.
-    pub available: Nano,
+pub enum AdmitError {
+    /// Its worst case does not fit the channel.
+    #[error(
+        "the channel has {available} left, but this request may cost {needed}; top the channel up or lower max_tokens"
+    )]
+    Insufficient {
+        /// Cost of the worst case.
+        needed: Nano,
+        /// Deposit less what is billed and reserved.
+        available: Nano,
+    },
+    /// The payer has asked the contract to close the channel.
+    #[error("the payer is closing the channel; wait until it is settled and top it up, or open another one")]
+    Closing,
 }
 
 /// A voucher is not acceptable.
@@ -134,6 +143,7 @@ impl PayeeBooks {
         Self {
             fixed,
             deposit,
+            closing: false,
             billed: Nano::ZERO,
             vouchers: BTreeMap::new(),
             receipt: None,
@@ -196,6 +206,12 @@ impl PayeeBooks {
         self.deposit = deposit;
     }
 
+    /// The payer has asked the contract to close the channel, or it is settled. While it is closing nothing new is taken in:
+    /// what is earned now might come too late to be claimed.
+    pub fn set_closing(&mut self, closing: bool) {
+        self.closing = closing;
+    }
+
     /// The latest receipt issued here.
     pub fn receipt(&self) -> Option<&SignedReceipt> {
         self.receipt.as_ref()
@@ -213,10 +229,13 @@ impl PayeeBooks {
 
     /// Takes a request in if its worst case fits the deposit (P3.3).
     pub fn admit(&mut self, worst_case: Nano) -> Result<RequestId, AdmitError> {
+        if self.closing {
+            return Err(AdmitError::Closing);
+        }
         let reserved: Nano = self.in_flight.values().map(|f| f.reserved).sum();
         let available = self.deposit.saturating_sub(self.billed.saturating_add(reserved));
         if worst_case > available {
-            return Err(AdmitError { needed: worst_case, available });
+            return Err(AdmitError::Insufficient { needed: worst_case, available });
         }
         let id = RequestId(self.next);
         self.next += 1;
@@ -245,7 +264,8 @@ impl PayeeBooks {
         if v.cumulative < self.billed {
             return Err(AcceptError::BelowBilled { cumulative: v.cumulative, billed: self.billed });
         }
-        if let Some((_, version)) = self.vouchers.get(&v.cumulative).filter(|(known, _)| known == signed) {
+        // One that we have, perhaps with a longer life, must not be replaced by one that ends sooner.
+        if let Some((_, version)) = self.vouchers.get(&v.cumulative).filter(|(known, _)| lives_as_long(known, signed)) {
             return Ok(*version);
         }
         signed.verify(&fixed.terms.payer_key)?;
@@ -255,18 +275,21 @@ impl PayeeBooks {
         Ok(self.version)
     }
 
-    /// Takes in the exact voucher after an answer: forgets every higher one that is not needed for requests still in
-    /// flight (P3.7).
+    /// Takes in the exact voucher after an answer. When nothing else is in flight it forgets every higher one (P3.7), except
+    /// one that stays valid for longer: the exact one may expire before it is claimed.
+    ///
+    /// While other requests run, a higher voucher may pay for one of them: vouchers of different requests overtake each
+    /// other, and nothing tells which was signed last. It stays, and [`PayeeBooks::claimable`] passes it over.
     pub fn accept_exact(&mut self, signed: &SignedVoucher, now: UnixSeconds) -> Result<u64, AcceptError> {
         let version = self.accept(signed, now)?;
-        let granted: Nano = self.in_flight.values().map(|f| f.granted).sum();
-        if signed.voucher.cumulative >= self.billed.saturating_add(granted) {
-            let higher = |amount: &Nano| *amount > signed.voucher.cumulative;
-            if self.vouchers.keys().any(higher) {
-                self.version += 1;
-                self.vouchers.retain(|amount, _| !higher(amount));
-                return Ok(self.version);
-            }
+        let before = self.vouchers.len();
+        if self.in_flight.is_empty() {
+            let exact = signed.voucher.cumulative;
+            self.vouchers.retain(|amount, (other, _)| *amount <= exact || !lives_as_long(signed, other));
+        }
+        if self.vouchers.len() < before {
+            self.version += 1;
+            return Ok(self.version);
         }
         Ok(version)
     }
@@ -278,11 +301,39 @@ impl PayeeBooks {
         }
     }
 
+    /// The payer pays for a request: [`PayeeBooks::authorise`] and [`PayeeBooks::accept`] in one.
+    ///
+    /// Vouchers of different requests overtake each other. One that was signed before others were billed may promise less
+    /// than is billed by now: that is no fault as long as later ones cover the request.
+    pub fn pay(
+        &mut self,
+        id: RequestId,
+        amount: Nano,
+        signed: &SignedVoucher,
+        now: UnixSeconds,
+    ) -> Result<u64, AcceptError> {
+        self.authorise(id, amount);
+        match self.accept(signed, now) {
+            Err(AcceptError::BelowBilled { .. }) if self.covers_all_authorised(id) => {
+                signed.verify(&self.fixed.terms.payer_key)?;
+                Ok(self.durable)
+            }
+            other => other,
+        }
+    }
+
+    fn covers_all_authorised(&mut self, id: RequestId) -> bool {
+        let covered = self.covered(id);
+        self.in_flight.get(&id).is_some_and(|request| covered >= request.authorised)
+    }
+
     /// How much a request may consume in sum: what its payer allows, as far as durable vouchers cover it beside everything
     /// that is billed and granted to others. Never falls while the request is in flight.
     pub fn covered(&mut self, id: RequestId) -> Nano {
         let others: Nano = self.in_flight.iter().filter(|(other, _)| **other != id).map(|(_, f)| f.granted).sum();
-        let room = self.best_durable().saturating_sub(self.billed.saturating_add(others));
+        // Vouchers from before a settlement may promise more than there is now.
+        let promised = self.best_durable().min(self.deposit);
+        let room = promised.saturating_sub(self.billed.saturating_add(others));
         match self.in_flight.get_mut(&id) {
             None => Nano::ZERO,
             Some(request) => {
@@ -319,12 +370,19 @@ impl PayeeBooks {
         self.in_flight.remove(&id);
     }
 
-    /// The voucher to claim with: the smallest that covers what is billed.
+    /// The voucher that proves and pays what is billed: the smallest that covers it.
     pub fn claimable(&self) -> Option<&SignedVoucher> {
-        if self.billed.is_zero() {
-            return None;
-        }
-        self.vouchers.range(self.billed..).next().map(|(_, (v, _))| v)
+        self.covering().next()
+    }
+
+    /// The voucher to claim with at this time: the smallest that covers what is billed and that the contract still takes.
+    pub fn claimable_at(&self, now: UnixSeconds) -> Option<&SignedVoucher> {
+        self.covering().find(|v| v.voucher.valid_until == UnixSeconds(0) || now < v.voucher.valid_until)
+    }
+
+    fn covering(&self) -> impl Iterator<Item = &SignedVoucher> {
+        let billed = (!self.billed.is_zero()).then_some(self.billed);
+        billed.into_iter().flat_map(|billed| self.vouchers.range(billed..)).map(|(_, (v, _))| v)
     }
 
     fn best_durable(&self) -> Nano {
@@ -332,13 +390,28 @@ impl PayeeBooks {
         durable.map_or(Nano::ZERO, |(amount, _)| *amount)
     }
 
-    /// Drops vouchers below what is billed and thins the middle out when there are many.
+    /// Drops vouchers below what is billed. When there are many, thins them out where they are closest to each other, so that
+    /// wherever the bill ends, one little above it is left; the smallest and the best always stay.
     fn prune(&mut self) {
         let billed = self.billed;
         self.vouchers.retain(|amount, _| *amount >= billed);
         while self.vouchers.len() > MAX_VOUCHERS {
-            let Some(middle) = self.vouchers.keys().nth(1).copied() else { return };
-            self.vouchers.remove(&middle);
+            let amounts: Vec<Nano> = self.vouchers.keys().copied().collect();
+            let gap = |around: &&[Nano]| match around {
+                [below, _, above] => above.saturating_sub(*below),
+                _ => Nano::MAX,
+            };
+            let Some([_, crowded, _]) = amounts.windows(3).min_by_key(gap) else { return };
+            self.vouchers.remove(crowded);
         }
     }
+}
+
+/// True when `one` stays valid at least as long as `other`.
+fn lives_as_long(one: &SignedVoucher, other: &SignedVoucher) -> bool {
+    let end = |v: &SignedVoucher| match v.voucher.valid_until {
+        UnixSeconds(0) => u32::MAX,
+        UnixSeconds(end) => end,
+    };
+    end(one) >= end(other)
 }

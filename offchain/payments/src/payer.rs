@@ -142,9 +142,9 @@ impl PayerBooks {
         self.deposit
     }
 
-    /// A top-up was seen on chain. The deposit never shrinks while the channel is open.
+    /// The deposit on chain changed: it grows with a top-up and falls to what was claimed with a settlement.
     pub fn set_deposit(&mut self, deposit: Nano) {
-        self.deposit = self.deposit.max(deposit);
+        self.deposit = deposit;
     }
 
     /// Deposit less what is billed and reserved.
@@ -170,11 +170,13 @@ impl PayerBooks {
         Ok(id)
     }
 
-    /// Allows a request to cost up to `amount` in sum, held at its reservation, and returns what it may cost now with the
-    /// voucher to sign.
+    /// Allows a request to cost up to `amount` in sum, held at its reservation and at what is left of the deposit, and returns
+    /// what it may cost now with the voucher to sign.
     pub fn authorise(&mut self, id: RequestId, amount: Nano) -> Result<(Nano, Voucher), AuthoriseError> {
+        let others: Nano = self.in_flight.iter().filter(|(other, _)| **other != id).map(|(_, f)| f.authorised).sum();
+        let room = self.deposit.saturating_sub(self.billed.saturating_add(others));
         let request = self.in_flight.get_mut(&id).ok_or(AuthoriseError::Unknown)?;
-        request.authorised = request.authorised.max(amount.min(request.reserved));
+        request.authorised = request.authorised.max(amount.min(request.reserved).min(room));
         let authorised = request.authorised;
         Ok((authorised, self.voucher()))
     }
@@ -202,7 +204,11 @@ impl PayerBooks {
     }
 
     /// Compares with the payee's books at the start of a session (P2.3, attack 28). Adopts a higher sum if a voucher of our
-    /// own proves it; returns how much was adopted.
+    /// own proves it; returns how much was adopted. Refused books change nothing.
+    ///
+    /// A session begins on a new link, so whatever was in flight on the old one has ended: it is taken out of flight. The
+    /// payee may have billed it, and then it is in the sum that is adopted; a bill for it that is read from the old link
+    /// afterwards must not count again, and fails as [`BillError::Unknown`].
     pub fn reconcile(&mut self, theirs: &Books) -> Result<Nano, ReconcileError> {
         if let Some(signed) = &theirs.voucher {
             let v = &signed.voucher;
@@ -210,17 +216,15 @@ impl PayerBooks {
                 return Err(ReconcileError::Foreign);
             }
             signed.verify(&self.terms.payer_key)?;
-            self.signed = self.signed.max(v.cumulative);
         }
         let proven = theirs.voucher.as_ref().map_or(Nano::ZERO, |v| v.voucher.cumulative);
-        let adopted = theirs.billed.saturating_sub(self.billed);
-        if adopted.is_zero() {
-            return Ok(Nano::ZERO);
-        }
-        if theirs.billed > proven {
+        if theirs.billed > self.billed && theirs.billed > proven {
             return Err(ReconcileError::Unproven { billed: theirs.billed });
         }
-        self.billed = theirs.billed;
+        let adopted = theirs.billed.saturating_sub(self.billed);
+        self.billed = self.billed.max(theirs.billed);
+        self.signed = self.signed.max(proven);
+        self.in_flight.clear();
         Ok(adopted)
     }
 

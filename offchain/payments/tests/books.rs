@@ -3,7 +3,9 @@
 
 mod common;
 
-use cocoon_payments::{AcceptError, AuthoriseError, BillError, ConsumeError, PayeeBooks, PayerBooks, ReconcileError};
+use cocoon_payments::{
+    AcceptError, AdmitError, AuthoriseError, BillError, ConsumeError, PayeeBooks, PayerBooks, ReconcileError,
+};
 use cocoon_protocol::frame::Books;
 use cocoon_protocol::{GlobalId, Nano, UnixSeconds, Voucher};
 use common::*;
@@ -216,4 +218,162 @@ fn books_survive_their_record() {
     books.bill(id, nano(40)).unwrap();
     let restored = PayerBooks::restore(GlobalId::DEVNET, books.record(), DEPOSIT);
     assert_eq!((restored.billed(), restored.signed(), restored.available()), (nano(40), nano(64), nano(960)));
+}
+
+fn until(cumulative: u64, end: u32) -> cocoon_protocol::SignedVoucher {
+    Voucher { valid_until: UnixSeconds(end), ..voucher(cumulative) }.sign(&payer_key()).unwrap()
+}
+
+/// A request that is billed at `cost` under the vouchers taken in so far.
+fn bill(books: &mut PayeeBooks, cost: u64) {
+    let id = books.admit(nano(cost)).unwrap();
+    books.authorise(id, nano(cost));
+    books.finish(id, nano(cost), None).unwrap();
+}
+
+#[test]
+fn attack_8_a_voucher_is_not_replaced_by_one_that_ends_sooner() {
+    let mut books = payee();
+    accept(&mut books, &signed(100));
+    bill(&mut books, 100);
+    accept(&mut books, &until(100, NOW.0 + 601));
+    assert_eq!(books.claimable_at(UnixSeconds(NOW.0 + 10_000)), Some(&signed(100)));
+
+    // The other way round it gains life, durable or not.
+    let mut books = payee();
+    accept(&mut books, &until(100, NOW.0 + 601));
+    let id = books.admit(nano(100)).unwrap();
+    books.authorise(id, nano(100));
+    assert_eq!(books.covered(id), nano(100));
+    let version = books.accept(&signed(100), NOW).unwrap();
+    assert_eq!(
+        books.covered(id),
+        nano(100),
+        "what was granted stays granted while the better one is on its way to the disk"
+    );
+    books.durable(version);
+    books.finish(id, nano(100), None).unwrap();
+    assert_eq!(books.claimable_at(UnixSeconds(NOW.0 + 10_000)), Some(&signed(100)));
+}
+
+#[test]
+fn attack_8_an_exact_voucher_that_ends_soon_does_not_make_a_lasting_one_forgotten() {
+    let mut books = payee();
+    accept(&mut books, &signed(64));
+    bill(&mut books, 40);
+    books.accept_exact(&until(40, NOW.0 + 601), NOW).unwrap();
+    assert_eq!(books.claimable_at(NOW).unwrap().voucher.cumulative, nano(40));
+    assert_eq!(
+        books.claimable_at(UnixSeconds(NOW.0 + 601)).unwrap().voucher.cumulative,
+        nano(64),
+        "the exact one is dead"
+    );
+}
+
+#[test]
+fn an_exact_voucher_that_overtakes_a_payment_does_not_take_its_cover() {
+    let mut books = payee();
+    let (a, b) = (books.admit(nano(100)).unwrap(), books.admit(nano(100)).unwrap());
+    // The payer signs 50 for a, then 100 for both; a is billed at 30, so the exact voucher is 80; then 90 for b at 60.
+    for (id, voucher) in [(a, signed(50)), (b, signed(100))] {
+        let version = books.pay(id, nano(50), &voucher, NOW).unwrap();
+        books.durable(version);
+    }
+    books.finish(a, nano(30), None).unwrap();
+    let version = books.accept(&signed(90), NOW).unwrap();
+    books.durable(version);
+    // The exact voucher travels on another stream and arrives before the payment's amount is looked at.
+    books.accept_exact(&signed(80), NOW).unwrap();
+    books.authorise(b, nano(60));
+    assert_eq!(books.covered(b), nano(60));
+}
+
+#[test]
+fn a_payment_that_was_overtaken_by_a_bill_is_no_fault() {
+    let mut books = payee();
+    let (slow, quick) = (books.admit(nano(10)).unwrap(), books.admit(nano(100)).unwrap());
+    // Signed in this order: 10 for the slow one, 110 for both. The first arrives last.
+    let version = books.pay(quick, nano(100), &signed(110), NOW).unwrap();
+    books.durable(version);
+    books.finish(quick, nano(60), None).unwrap();
+    books.pay(slow, nano(10), &signed(10), NOW).unwrap();
+    books.consume(slow, nano(10)).unwrap();
+
+    // But it must be signed, and something must cover the request.
+    let forged = voucher(10).sign(&payee_key()).unwrap();
+    assert!(matches!(books.pay(slow, nano(10), &forged, NOW), Err(AcceptError::Signature(_))));
+    let third = books.admit(nano(500)).unwrap();
+    assert!(matches!(books.pay(third, nano(500), &signed(10), NOW), Err(AcceptError::BelowBilled { .. })));
+}
+
+#[test]
+fn attack_28_a_bill_read_after_the_books_were_compared_does_not_count_twice() {
+    let mut books = payer();
+    let id = books.reserve(nano(50)).unwrap();
+    let (_, voucher) = books.authorise(id, nano(50)).unwrap();
+    // The link breaks after the payee has billed 30 and before the payer has read so. On the new link:
+    let proof = voucher.sign(&payer_key()).unwrap();
+    books.reconcile(&Books { billed: nano(30), voucher: Some(proof), receipt: None }).unwrap();
+    assert_eq!(books.bill(id, nano(30)), Err(BillError::Unknown));
+    assert_eq!((books.billed(), books.in_flight(), books.available()), (nano(30), 0, nano(970)));
+}
+
+#[test]
+fn refused_books_change_nothing() {
+    let mut books = payer();
+    let id = books.reserve(nano(50)).unwrap();
+    books.authorise(id, nano(50)).unwrap();
+    let before = (books.record(), books.in_flight());
+    let unproven = Books { billed: nano(91), voucher: Some(signed(90)), receipt: None };
+    assert!(matches!(books.reconcile(&unproven), Err(ReconcileError::Unproven { .. })));
+    assert_eq!((books.record(), books.in_flight()), before);
+}
+
+#[test]
+fn nothing_above_the_deposit_is_signed_even_when_it_falls() {
+    let mut books = payer();
+    let id = books.reserve(nano(1_000)).unwrap();
+    books.set_deposit(nano(300));
+    let (authorised, voucher) = books.authorise(id, nano(1_000)).unwrap();
+    assert_eq!((authorised, voucher.cumulative), (nano(300), nano(300)));
+    assert!(books.reserve(nano(1)).is_err());
+}
+
+#[test]
+fn attack_2_a_voucher_from_before_a_settlement_covers_no_more_than_the_new_deposit() {
+    let mut books = payee();
+    accept(&mut books, &signed(900));
+    let id = books.admit(nano(900)).unwrap();
+    books.authorise(id, nano(900));
+    books.set_deposit(nano(200)); // settled and opened again while the request was waiting
+    assert_eq!(books.covered(id), nano(200));
+}
+
+#[test]
+fn attack_31_nothing_new_is_taken_in_while_the_channel_closes() {
+    let mut books = payee();
+    accept(&mut books, &signed(100));
+    let running = books.admit(nano(50)).unwrap();
+    books.authorise(running, nano(50));
+    books.set_closing(true);
+    assert_eq!(books.admit(nano(1)), Err(AdmitError::Closing));
+    books.finish(running, nano(50), None).unwrap();
+    assert_eq!(books.billed(), nano(50), "what runs is still billed");
+    books.set_closing(false);
+    books.admit(nano(1)).unwrap();
+}
+
+#[test]
+fn vouchers_are_thinned_out_evenly() {
+    let mut books = payee();
+    for n in 1..=640 {
+        accept(&mut books, &signed(n));
+    }
+    // Wherever the bill ends, a voucher little above it is left.
+    for cost in [1, 100, 333, 500, 639] {
+        let mut books = books.clone();
+        bill(&mut books, cost);
+        let claim = books.claimable().unwrap().voucher.cumulative.get();
+        assert!(claim >= cost && claim <= cost + 40, "{claim} for {cost}");
+    }
 }

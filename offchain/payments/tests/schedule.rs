@@ -5,7 +5,7 @@ mod common;
 
 use std::collections::BTreeMap;
 
-use cocoon_payments::{PayeeBooks, PayerBooks, RequestId};
+use cocoon_payments::{PayeeBooks, PayeeRecord, PayerBooks, RequestId};
 use cocoon_protocol::{GlobalId, Nano, SignedVoucher};
 use common::*;
 use proptest::prelude::*;
@@ -16,8 +16,12 @@ enum Op {
     Ask(u64),
     /// The payer authorises up to this for one of the requests.
     Pay(usize, u64),
-    /// One of the vouchers on the wire arrives; it may arrive again later.
-    Deliver(usize),
+    /// One of the vouchers on the wire arrives, and may reach the disk; it may arrive again later.
+    Deliver(usize, bool),
+    /// The payee's disk catches up.
+    Sync,
+    /// Everything on the wire arrives, the newest first, and some of it again.
+    DeliverAll,
     /// The payee tries to release output up to this cost.
     Release(usize, u64),
     /// The payee finishes a request at what it has released; the payer hears of it.
@@ -36,7 +40,9 @@ fn op() -> impl Strategy<Value = Op> {
     prop_oneof![
         3 => (1..400u64).prop_map(Op::Ask),
         6 => (any::<usize>(), 1..400u64).prop_map(|(i, n)| Op::Pay(i, n)),
-        6 => any::<usize>().prop_map(Op::Deliver),
+        6 => any::<(usize, bool)>().prop_map(|(i, sync)| Op::Deliver(i, sync)),
+        1 => Just(Op::Sync),
+        2 => Just(Op::DeliverAll),
         6 => (any::<usize>(), 1..400u64).prop_map(|(i, n)| Op::Release(i, n)),
         3 => any::<usize>().prop_map(Op::Finish),
         1 => any::<usize>().prop_map(Op::FinishUnheard),
@@ -58,6 +64,8 @@ struct Request {
 struct World {
     payer: PayerBooks,
     payee: PayeeBooks,
+    /// What the payee finds when it starts again.
+    disk: PayeeRecord,
     old_payer: PayerBooks,
     requests: BTreeMap<usize, Request>,
     wire: Vec<(Option<usize>, Nano, SignedVoucher)>,
@@ -102,19 +110,25 @@ impl World {
                 request.authorised = authorised;
                 self.wire.push((Some(key), authorised, voucher.sign(&payer_key()).unwrap()));
             }
-            Op::Deliver(i) => {
-                if self.wire.is_empty() {
-                    return;
+            Op::Deliver(i, sync) => {
+                if !self.wire.is_empty() {
+                    self.deliver(i % self.wire.len());
                 }
-                let (key, authorised, voucher) = self.wire[i % self.wire.len()].clone();
-                let accepted = match key {
-                    Some(_) => self.payee.accept(&voucher, NOW),
-                    None => self.payee.accept_exact(&voucher, NOW),
-                };
-                if let Ok(version) = accepted {
-                    self.payee.durable(version);
-                    if let Some(request) = key.and_then(|k| self.requests.get(&k)) {
-                        self.payee.authorise(request.payee, authorised);
+                if sync {
+                    self.sync();
+                }
+            }
+            Op::Sync => self.sync(),
+            Op::DeliverAll => {
+                (0..self.wire.len()).rev().for_each(|i| self.deliver(i));
+                self.sync();
+                if self.unheard.is_zero() {
+                    for request in self.requests.values() {
+                        let covered = self.payee.covered(request.payee);
+                        assert_eq!(
+                            covered, request.authorised,
+                            "whatever an honest payer has paid for may be released"
+                        );
                     }
                 }
             }
@@ -130,8 +144,8 @@ impl World {
             Op::Finish(i) => {
                 let Some(key) = self.pick(i) else { return };
                 let request = self.requests.remove(&key).unwrap();
-                let version = self.payee.finish(request.payee, request.released, None).unwrap();
-                self.payee.durable(version);
+                self.payee.finish(request.payee, request.released, None).unwrap();
+                self.sync(); // before the payer is told
                 let exact = self.payer.bill(request.payer, request.released).unwrap();
                 self.agreed = self.agreed.checked_add(request.released).unwrap();
                 self.wire.push((None, Nano::ZERO, exact.sign(&payer_key()).unwrap()));
@@ -139,8 +153,8 @@ impl World {
             Op::FinishUnheard(i) => {
                 let Some(key) = self.pick(i) else { return };
                 let request = self.requests.remove(&key).unwrap();
-                let version = self.payee.finish(request.payee, request.released, None).unwrap();
-                self.payee.durable(version);
+                self.payee.finish(request.payee, request.released, None).unwrap();
+                self.sync(); // before the payer is told
                 self.payer.fail(request.payer);
                 self.unheard = self.unheard.checked_add(request.released).unwrap();
             }
@@ -160,7 +174,7 @@ impl World {
                 assert!(missing.is_zero(), "the comparison makes up for old books: {missing} is missing");
             }
             Op::RestartPayee => {
-                self.payee = PayeeBooks::restore(payee_terms(), self.payee.record().1, DEPOSIT);
+                self.payee = PayeeBooks::restore(payee_terms(), self.disk.clone(), DEPOSIT);
                 for (_, request) in std::mem::take(&mut self.requests) {
                     self.payer.fail(request.payer);
                 }
@@ -168,6 +182,27 @@ impl World {
             }
         }
         self.check();
+    }
+
+    fn deliver(&mut self, i: usize) {
+        let (key, authorised, voucher) = self.wire[i].clone();
+        let accepted = match key {
+            Some(key) => match self.requests.get(&key) {
+                Some(request) => self.payee.pay(request.payee, authorised, &voucher, NOW),
+                None => return, // the stream that carried it is gone
+            },
+            None => self.payee.accept_exact(&voucher, NOW),
+        };
+        if let Ok(version) = accepted {
+            assert!(version <= self.payee.record().0, "the next write makes it durable");
+        }
+    }
+
+    /// What must be on disk is written.
+    fn sync(&mut self) {
+        let (version, record) = self.payee.record();
+        self.disk = record;
+        self.payee.durable(version);
     }
 
     fn drop_links(&mut self) {
@@ -179,6 +214,10 @@ impl World {
     fn check(&self) {
         assert_eq!(self.payee.billed(), self.agreed.checked_add(self.unheard).unwrap());
         assert!(self.payee.billed() <= DEPOSIT);
+        let released: Nano = self.requests.values().map(|r| r.released).sum();
+        let on_disk = self.disk.vouchers.last().map_or(Nano::ZERO, |v| v.voucher.cumulative);
+        let given = self.payee.billed().saturating_add(released);
+        assert!(given <= on_disk, "{given} is given away, and the vouchers on disk pay for {on_disk} (P3.5)");
         if let Some(claimable) = self.payee.claimable() {
             assert!(claimable.voucher.cumulative >= self.payee.billed());
             assert!(
@@ -214,6 +253,7 @@ proptest! {
         let mut world = World {
             payer: payer(),
             payee: payee(),
+            disk: payee().record().1,
             old_payer: payer(),
             requests: BTreeMap::new(),
             wire: vec![],

@@ -213,7 +213,10 @@ fn records_of_both_sides_survive_a_restart() {
     books.authorise(id, Nano::new(64)).unwrap();
     books.bill(id, Nano::new(40)).unwrap();
     let (payer_record, payee_record) = (books.record(), record(40, 64));
-    Store::open(&path).unwrap().commit(&[payer_record.clone()], &[payee_record.clone()]).unwrap();
+    Store::open(&path)
+        .unwrap()
+        .commit(std::slice::from_ref(&payer_record), std::slice::from_ref(&payee_record))
+        .unwrap();
     let store = Store::open(&path).unwrap();
     assert_eq!((store.payers().unwrap(), store.payees().unwrap()), (vec![payer_record], vec![payee_record]));
 }
@@ -228,5 +231,45 @@ fn a_record_that_cannot_be_read_is_named_and_not_touched() {
         let text = error.to_string();
         assert!(matches!(error, StoreError::Corrupt { .. }) && text.contains(&address(9).to_string()), "{text}");
         assert!(text.contains("newer version"), "{text}");
+    }
+}
+
+#[test]
+fn a_rotten_disk_is_an_error_and_never_wrong_books() {
+    let disk = Disk::failing_at(&[], usize::MAX, 1);
+    let store = Store::on_backend(disk.clone()).unwrap();
+    let truth = vec![record(40, 64)];
+    store.commit(&[], &truth).unwrap();
+    drop(store);
+    let image = disk.contents();
+    let voucher = truth[0].vouchers[0].signature.0;
+    let at = image.windows(64).position(|bytes| bytes == voucher).expect("the voucher lies on the disk");
+
+    // In the file's header and around the record every byte is damaged, elsewhere every 61st.
+    let close = at.saturating_sub(600)..at + 200;
+    let mut refused = 0;
+    for position in (0..image.len()).filter(|p| *p < 400 || close.contains(p) || p % 61 == 0) {
+        for bit in [0, 7] {
+            let mut rotten = image.clone();
+            rotten[position] ^= 1 << bit;
+            let disk = Disk::failing_at(&rotten, usize::MAX, 1);
+            match Store::on_backend(disk).and_then(|store| store.payees()) {
+                Ok(found) => assert_eq!(found, truth, "byte {position}, bit {bit}"),
+                Err(_) => refused += 1,
+            }
+        }
+    }
+    assert!(refused > 500, "only {refused} damages were noticed");
+}
+
+#[test]
+fn a_file_that_is_no_store_is_refused_and_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("vouchers.redb");
+    for garbage in [&b"not a database"[..], &[0; 4096], &[0xff; 100_000]] {
+        std::fs::write(&path, garbage).unwrap();
+        let error = Store::open(&path).unwrap_err();
+        assert!(error.to_string().contains("vouchers.redb"), "{error}");
+        assert_eq!(std::fs::read(&path).unwrap(), garbage);
     }
 }
