@@ -116,7 +116,7 @@ pub fn run_method(
     let code = state.code.clone().ok_or_else(no_code)?;
 
     let run = || -> Result<GetterOutput, GetterError> {
-        let mut stack = args.iter().map(|arg| to_vm(arg, 0)).collect::<Result<Vec<_>, _>>().map_err(value)?;
+        let mut stack = args.iter().map(to_vm).collect::<Result<Vec<_>, _>>().map_err(value)?;
         stack.push(RcStackValue::new_dyn_value(num_bigint::BigInt::from(method_id)));
         let info = SmcInfoBase::new()
             .with_now(account.at.utime.0)
@@ -150,14 +150,24 @@ pub fn run_method(
         if exit_code != 0 && exit_code != 1 {
             return Err(GetterError::Exit { contract: contract(), method: name, exit_code });
         }
-        let stack = vm.stack.items.iter().map(|item| from_vm(item, 0)).collect::<Result<Vec<_>, _>>().map_err(value)?;
+        let stack = vm.stack.items.iter().map(from_vm).collect::<Result<Vec<_>, _>>().map_err(value)?;
         Ok(GetterOutput { stack, gas_used: vm.gas.consumed() })
     };
     // What a stranger's contract makes the machine do is not our bug to die of.
     catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|_| Err(failed("it panicked".to_owned())))
 }
 
-fn to_vm(value: &StackValue, depth: usize) -> Result<RcStackValue, String> {
+/// A value as the virtual machine keeps it. Fails with the reason.
+pub fn to_vm(value: &StackValue) -> Result<RcStackValue, String> {
+    to_vm_at(value, 0)
+}
+
+/// A value of the virtual machine's. Fails, with the reason, for continuations and for the integer that is none.
+pub fn from_vm(value: &RcStackValue) -> Result<StackValue, String> {
+    from_vm_at(value, 0)
+}
+
+fn to_vm_at(value: &StackValue, depth: usize) -> Result<RcStackValue, String> {
     if depth > MAX_DEPTH {
         return Err(format!("an argument nests deeper than {MAX_DEPTH} tuples"));
     }
@@ -177,13 +187,13 @@ fn to_vm(value: &StackValue, depth: usize) -> Result<RcStackValue, String> {
             RcStackValue::new_dyn_value(builder)
         }
         StackValue::Tuple(items) => {
-            let items = items.iter().map(|item| to_vm(item, depth + 1)).collect::<Result<Vec<_>, _>>()?;
+            let items = items.iter().map(|item| to_vm_at(item, depth + 1)).collect::<Result<Vec<_>, _>>()?;
             SafeRc::new(items).into_dyn_value()
         }
     })
 }
 
-fn from_vm(value: &RcStackValue, depth: usize) -> Result<StackValue, String> {
+fn from_vm_at(value: &RcStackValue, depth: usize) -> Result<StackValue, String> {
     if depth > MAX_DEPTH {
         return Err(format!("a result nests deeper than {MAX_DEPTH} tuples"));
     }
@@ -202,7 +212,7 @@ fn from_vm(value: &RcStackValue, depth: usize) -> Result<StackValue, String> {
     } else if let Some(builder) = value.as_cell_builder() {
         cell(builder.clone().build()).map(StackValue::Builder)
     } else if let Some(items) = value.as_tuple() {
-        items.iter().map(|item| from_vm(item, depth + 1)).collect::<Result<_, _>>().map(StackValue::Tuple)
+        items.iter().map(|item| from_vm_at(item, depth + 1)).collect::<Result<_, _>>().map(StackValue::Tuple)
     } else if value.raw_ty() == StackValueType::Null as u8 {
         Ok(StackValue::Null)
     } else {

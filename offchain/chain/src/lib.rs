@@ -33,7 +33,7 @@ pub use cocoon_protocol::StdAddr;
 pub use config::{ConfigError, NetworkConfig};
 pub use getter::{GetterError, GetterOutput, call_getter, run_getter};
 pub use message::{MessageKind, MessageRecord, OutMessage};
-pub use trace::{Imbalance, Trace, TraceError, TraceNode, TransactionFailure};
+pub use trace::{Imbalance, Patience, Trace, TraceError, TraceNode, TransactionFailure};
 pub use transaction::{ActionOutcome, ComputeOutcome, TransactionRecord};
 pub use tycho_types::cell::Cell;
 pub use tycho_types::models::{SendMsgFlags, StateInit};

@@ -5,11 +5,12 @@ use std::fmt;
 use std::time::Duration;
 
 use cocoon_protocol::{Hash256, Nano, StdAddr};
+use tokio::sync::watch;
 use tokio::time::Instant;
 use tycho_types::models::ComputePhaseSkipReason;
 
 use crate::account::AccountSnapshot;
-use crate::chain::{Chain, ChainError};
+use crate::chain::{Chain, ChainError, Head};
 use crate::message::{MessageKind, MessageRecord};
 use crate::transaction::{ComputeOutcome, TransactionRecord};
 
@@ -19,11 +20,21 @@ pub const MAX_TRANSACTIONS: usize = 1024;
 /// How many transactions are asked for at once.
 const PAGE: usize = 64;
 
-/// How long the chain may say nothing new before a message counts as stalled. Blocks come every few seconds.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
+/// For how long to wait for a chain.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Patience {
+    /// How often to look again when no new block is announced.
+    pub look_again: Duration,
+    /// When to give up: after this time without the transaction that is waited for.
+    pub give_up: Duration,
+}
 
-/// How often to look again when no new block is announced.
-pub(crate) const LOOK_AGAIN: Duration = Duration::from_secs(5);
+impl Default for Patience {
+    /// Blocks come every few seconds; a network that shows nothing for two minutes has stalled.
+    fn default() -> Self {
+        Self { look_again: Duration::from_secs(5), give_up: Duration::from_secs(120) }
+    }
+}
 
 /// A message's consequences could not be followed to their end.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -134,7 +145,7 @@ pub struct Trace {
 
 impl Trace {
     /// Follows what a transaction caused until every message has arrived.
-    pub async fn follow(chain: &dyn Chain, first: TransactionRecord) -> Result<Self, TraceError> {
+    pub async fn follow(chain: &dyn Chain, first: TransactionRecord, patience: Patience) -> Result<Self, TraceError> {
         // Transactions in the order of discovery, each with the place of its cause.
         let mut found: Vec<(usize, TransactionRecord)> = vec![(0, first)];
         let mut next = 0;
@@ -146,7 +157,7 @@ impl Trace {
                     return Err(TraceError::TooLong { message: message.unwrap_or_default() });
                 }
                 let Some(account) = &message.dst else { continue };
-                found.push((next, wait_for(chain, account, message.created_lt, &message.hash).await?));
+                found.push((next, wait_for(chain, account, &message, patience).await?));
             }
             next += 1;
         }
@@ -262,31 +273,33 @@ pub async fn find_by_message(
 async fn wait_for(
     chain: &dyn Chain,
     account: &StdAddr,
-    after_lt: u64,
-    message: &Hash256,
+    message: &MessageRecord,
+    patience: Patience,
 ) -> Result<TransactionRecord, TraceError> {
     let mut heads = chain.subscribe();
     let start = Instant::now();
     loop {
-        match find_by_message(chain, account, after_lt, message).await {
+        // It is received later than it was made.
+        match find_by_message(chain, account, message.created_lt, &message.hash).await {
             Ok(Some(found)) => return Ok(found),
             Ok(None) => {}
             Err(e) if e.is_transient() => tracing::debug!(error = %e, "asking again"),
             Err(e) => return Err(e.into()),
         }
         let waited = start.elapsed();
-        if waited > PATIENCE {
-            return Err(TraceError::Stalled { message: *message, account: account.clone(), waited });
+        if waited >= patience.give_up {
+            return Err(TraceError::Stalled { message: message.hash, account: account.clone(), waited });
         }
-        next_head(&mut heads).await;
+        next_head(&mut heads, patience).await;
     }
 }
 
 /// Waits for a new block, or for a while.
-pub(crate) async fn next_head(heads: &mut tokio::sync::watch::Receiver<crate::chain::Head>) {
-    if let Ok(Err(_)) = tokio::time::timeout(LOOK_AGAIN, heads.changed()).await {
+pub(crate) async fn next_head(heads: &mut watch::Receiver<Head>, patience: Patience) {
+    let changed = tokio::time::timeout(patience.look_again, heads.changed()).await;
+    if matches!(changed, Ok(Err(_))) {
         // Nobody announces blocks any more.
-        tokio::time::sleep(LOOK_AGAIN).await;
+        tokio::time::sleep(patience.look_again).await;
     }
 }
 

@@ -1,13 +1,14 @@
 //! The running network: one thread that owns ledger and store, and handles that give it jobs.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use cocoon_chain::{
-    AccountSnapshot, Chain, ChainError, Head, NetworkConfig, OutMessage, Trace, TransactionRecord, Wallet, cell_hash,
-    run_getter,
+    AccountSnapshot, Chain, ChainError, Head, NetworkConfig, OutMessage, Patience, Trace, TransactionRecord, Wallet,
+    cell_hash, run_getter,
 };
 use cocoon_protocol::{GlobalId, Hash256, Nano, StdAddr, UnixSeconds};
 use cocoon_wrappers::{GetterCall, StackValue};
@@ -120,7 +121,7 @@ impl Devnet {
     pub async fn faucet(&self, to: &StdAddr, amount: Nano) -> Result<Trace, DevnetError> {
         let message = OutMessage::new(to.clone(), amount).no_bounce();
         let transaction = self.call(move |core| core.give(message)).await??;
-        Ok(Trace::follow(self, transaction).await?)
+        Ok(Trace::follow(self, transaction, Patience::default()).await?)
     }
 
     /// Moves the network's time on, and makes a block at the new time.
@@ -270,7 +271,13 @@ impl Core {
     fn run(mut self, mut jobs: mpsc::Receiver<Job>) {
         while let Some(job) = jobs.blocking_recv() {
             match job {
-                Job::Run(job) => job(&mut self),
+                Job::Run(job) => {
+                    // Blocks become part of the ledger in one step that cannot fail, so that whatever a job dies of
+                    // leaves no half of one.
+                    if catch_unwind(AssertUnwindSafe(|| job(&mut self))).is_err() {
+                        tracing::error!("a job of the devnet panicked; the network goes on without it");
+                    }
+                }
                 Job::Stop(done) => {
                     drop(jobs);
                     drop(self);

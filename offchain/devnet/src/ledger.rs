@@ -240,15 +240,19 @@ impl Stage<'_> {
             Err(NotExecuted::NotAccepted { exit_code: Some(exit_code) }) => {
                 Err(refuse(RefusalReason::NotAccepted { exit_code }))
             }
-            Err(NotExecuted::NotAccepted { exit_code: None }) => {
+            // There is no code to run, or none that may be.
+            Err(NotExecuted::NotAccepted { exit_code: None }) if inbound.has_init => {
+                Err(refuse(RefusalReason::Malformed("its code and data do not belong to the address".to_owned())))
+            }
+            Err(NotExecuted::NotAccepted { exit_code: None }) => Err(refuse(RefusalReason::NoContract)),
+            // The form was checked, so that only the import fee is left.
+            Err(NotExecuted::NotReceived(why)) => {
                 let account = self.ledger.account(&inbound.dst);
-                let has_code = account.is_ok_and(|account| account.code.is_some());
-                Err(refuse(match (has_code, inbound.has_init) {
-                    (false, false) => RefusalReason::NoContract,
-                    (true, _) => RefusalReason::NoFunds,
-                    (false, true) => RefusalReason::Other(
-                        "there is no money to pay for it, or its code and data do not belong to the address".to_owned(),
-                    ),
+                let nothing_there = account.is_ok_and(|account| account.code.is_none()) && !inbound.has_init;
+                Err(refuse(match (nothing_there, why.contains("cannot pay")) {
+                    (true, _) => RefusalReason::NoContract,
+                    (false, true) => RefusalReason::NoFunds,
+                    (false, false) => RefusalReason::Malformed(why),
                 }))
             }
         }

@@ -34,6 +34,7 @@ pub mod genesis;
 mod inbound;
 pub mod ledger;
 mod normalise;
+mod ordinary;
 pub mod store;
 pub mod tvm;
 

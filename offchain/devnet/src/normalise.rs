@@ -1,28 +1,30 @@
-//! Four places in which `tycho-executor` writes a transaction or an account otherwise than the C++ implementation does,
+//! Five places in which `tycho-executor` writes a transaction or an account otherwise than the C++ implementation does,
 //! without any difference in money or state. Mended here, so that hashes agree.
 
 use std::collections::BTreeMap;
 
-use tycho_executor::ExecutorOutput;
-use tycho_types::cell::{Cell, CellBuilder, CellType, HashBytes, Lazy};
+use tycho_executor::{ExecutorOutput, ParsedConfig};
+use tycho_types::cell::{Cell, CellBuilder, CellFamily, CellTreeStats, CellType, HashBytes, Lazy, Store};
 use tycho_types::dict::RawDict;
 use tycho_types::error::Error;
 use tycho_types::models::{
-    Account, AccountState, ComputePhase, OptionalAccount, ShardAccount, StorageExtra, Transaction, TxInfo,
+    Account, AccountState, BouncePhase, ComputePhase, MsgInfo, OptionalAccount, ShardAccount, StorageExtra,
+    Transaction, TxInfo,
 };
-use tycho_types::num::VarUint56;
+use tycho_types::num::{Tokens, VarUint56};
 
 /// Accounts of at least this many cells carry the hash of a dictionary of their cells.
 const DICT_FROM_CELLS: u64 = 26;
 
-/// Bits of the storage of an account without money and code: logical time 64, amount 4, no other currencies 1, status 2.
-const EMPTY_STORAGE_BITS: u64 = 71;
-
-/// The same outcome as C++ writes it.
-pub(crate) fn normalise(output: &ExecutorOutput) -> Result<(Lazy<Transaction>, ShardAccount), Error> {
+/// The same outcome as C++ writes it, for an account that was `before`.
+pub(crate) fn normalise(
+    config: &ParsedConfig,
+    before: &ShardAccount,
+    output: &ExecutorOutput,
+) -> Result<(Lazy<Transaction>, ShardAccount), Error> {
     let mut account = output.new_state.load_account()?;
     if let Some(account) = &mut account {
-        mend_storage(account)?;
+        mend_storage(before.load_account()?.as_ref(), account)?;
     }
     let account = Lazy::new(&OptionalAccount(account))?;
 
@@ -39,6 +41,16 @@ pub(crate) fn normalise(output: &ExecutorOutput) -> Result<(Lazy<Transaction>, S
         {
             action.result_arg = None;
         }
+        if let Some(BouncePhase::NoFunds(bounce)) = &mut info.bounce_phase
+            && bounce.req_fwd_fees != Tokens::MAX
+        {
+            // C++ writes what the way back costs; tycho-executor what is missing of it.
+            let stats = CellTreeStats {
+                cell_count: bounce.msg_size.cells.into_inner(),
+                bit_count: bounce.msg_size.bits.into_inner(),
+            };
+            bounce.req_fwd_fees = config.fwd_prices(in_masterchain(&transaction)?).compute_fwd_fee(stats);
+        }
     }
     transaction.info = Lazy::new(&info)?;
     let mut update = transaction.state_update.load()?;
@@ -54,14 +66,28 @@ pub(crate) fn normalise(output: &ExecutorOutput) -> Result<(Lazy<Transaction>, S
     Ok((transaction, state))
 }
 
-fn mend_storage(account: &mut Account) -> Result<(), Error> {
+/// True if the message came from the masterchain or to it.
+fn in_masterchain(transaction: &Transaction) -> Result<bool, Error> {
+    Ok(match transaction.load_in_msg()?.map(|message| message.info) {
+        Some(MsgInfo::Int(info)) => info.src.is_masterchain() || info.dst.is_masterchain(),
+        _ => false,
+    })
+}
+
+fn mend_storage(before: Option<&Account>, account: &mut Account) -> Result<(), Error> {
+    if let (Some(before), AccountState::Uninit) = (before, &account.state)
+        && before.state == AccountState::Uninit
+    {
+        // Nothing below the root cell changed: C++ adds what the root grew by to whatever was counted before, which may
+        // be less than the root; tycho-executor then counts anew.
+        let grown =
+            (before.storage_stat.used.bits.into_inner() + root_bits(account)?).saturating_sub(root_bits(before)?);
+        account.storage_stat.used.cells = before.storage_stat.used.cells;
+        account.storage_stat.used.bits = VarUint56::new(grown);
+    }
     let stat = &mut account.storage_stat;
     match &account.state {
-        AccountState::Uninit => {
-            // C++ counts what changed against an empty account, and takes the root cell for unchanged.
-            stat.used.cells = VarUint56::ZERO;
-            stat.used.bits = VarUint56::new(stat.used.bits.into_inner().saturating_sub(EMPTY_STORAGE_BITS));
-        }
+        AccountState::Uninit => {}
         AccountState::Frozen(_) => stat.storage_extra = StorageExtra::None,
         AccountState::Active(_) if stat.used.cells.into_inner() < DICT_FROM_CELLS => {
             stat.storage_extra = StorageExtra::None;
@@ -75,6 +101,15 @@ fn mend_storage(account: &mut Account) -> Result<(), Error> {
         }
     }
     Ok(())
+}
+
+/// Bits in the root cell of an account's storage.
+fn root_bits(account: &Account) -> Result<u64, Error> {
+    let mut root = CellBuilder::new();
+    root.store_u64(account.last_trans_lt)?;
+    account.balance.store_into(&mut root, Cell::empty_context())?;
+    account.state.store_into(&mut root, Cell::empty_context())?;
+    Ok(u64::from(root.size_bits()))
 }
 
 /// For every cell below the root: by how many references it is reached, and how deep Merkle cells nest in it.

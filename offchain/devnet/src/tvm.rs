@@ -4,13 +4,14 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use cocoon_chain::NetworkConfig;
 use cocoon_protocol::{StdAddr, UnixSeconds};
-use tycho_executor::{Executor, ExecutorInspector, ExecutorParams, ParsedConfig, TxError};
+use tycho_executor::{Executor, ExecutorInspector, ExecutorParams, ParsedConfig, UncommittedTransaction};
 use tycho_types::cell::{Cell, HashBytes, Lazy};
 use tycho_types::error::Error;
 use tycho_types::models::{BlockchainConfig, ConfigParam0, OwnedMessage, ShardAccount, Transaction};
 use tycho_types::num::Tokens;
 
 use crate::normalise::normalise;
+use crate::ordinary::{self, Outcome};
 
 /// The rules of a network, ready for execution.
 #[derive(Debug)]
@@ -59,6 +60,9 @@ pub enum NotExecuted {
         /// Exit code of the TVM.
         exit_code: Option<i32>,
     },
+    /// An external message that cannot be received at all.
+    #[error("not received: {0}")]
+    NotReceived(String),
     /// The machine failed.
     #[error("{0}")]
     Failed(String),
@@ -111,20 +115,22 @@ impl Rules {
             ..Default::default()
         };
         let run = || {
+            let failed = |e: anyhow::Error| NotExecuted::Failed(format!("{e:#}"));
+            let broken = |e: Error| NotExecuted::Failed(e.to_string());
             let mut inspector = ExecutorInspector::default();
-            let result = Executor::new(&params, &self.parsed).with_min_lt(moment.min_lt).begin_ordinary_ext(
-                account,
-                is_external,
-                message.clone(),
-                state,
-                Some(&mut inspector),
-            );
-            let output = match result {
-                Ok(uncommitted) => uncommitted.commit().map_err(|e| NotExecuted::Failed(format!("{e:#}")))?,
-                Err(TxError::Skipped) => return Err(NotExecuted::NotAccepted { exit_code: inspector.exit_code }),
-                Err(TxError::Fatal(e)) => return Err(NotExecuted::Failed(format!("{e:#}"))),
+            let mut exec = Executor::new(&params, &self.parsed)
+                .with_min_lt(moment.min_lt)
+                .begin(account, state.load_account().map_err(broken)?)
+                .map_err(failed)?;
+            let info = match ordinary::run(&mut exec, is_external, message.clone(), &mut inspector).map_err(failed)? {
+                Outcome::Done(info) => *info,
+                Outcome::NotAccepted => return Err(NotExecuted::NotAccepted { exit_code: inspector.exit_code }),
+                Outcome::NotReceived(why) => return Err(NotExecuted::NotReceived(why)),
             };
-            let (transaction, state) = normalise(&output).map_err(|e| NotExecuted::Failed(e.to_string()))?;
+            let output = UncommittedTransaction::with_info(exec, state, Some(message.clone()), info)
+                .and_then(UncommittedTransaction::commit)
+                .map_err(failed)?;
+            let (transaction, state) = normalise(&self.parsed, state, &output).map_err(broken)?;
             Ok(Executed {
                 transaction,
                 state,

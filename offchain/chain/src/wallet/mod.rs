@@ -16,7 +16,7 @@ use crate::account::{AccountSnapshot, AccountStatus};
 use crate::chain::{Chain, ChainError, Refusal};
 use crate::getter::{GetterError, run_getter};
 use crate::message::OutMessage;
-use crate::trace::{PATIENCE, Trace, TraceError, find_by_message, next_head};
+use crate::trace::{Patience, Trace, TraceError, find_by_message, next_head};
 use crate::transaction::TransactionRecord;
 
 pub use key::{Mnemonic, MnemonicError};
@@ -114,6 +114,7 @@ impl WalletError {
 #[derive(Clone)]
 pub struct Wallet {
     inner: Arc<Inner>,
+    patience: Patience,
 }
 
 struct Inner {
@@ -153,7 +154,14 @@ impl Wallet {
         let cell = CellBuilder::build_from(&state_init).map_err(|e| layout(e.to_string()))?;
         let address = StdAddr::new(0, *cell.repr_hash());
         let turn = Mutex::new(());
-        Ok(Self { inner: Arc::new(Inner { key, version, network, wallet_id, address, state_init, turn }) })
+        let inner = Arc::new(Inner { key, version, network, wallet_id, address, state_init, turn });
+        Ok(Self { inner, patience: Patience::default() })
+    }
+
+    /// The same wallet, waiting for the chain in another way.
+    #[must_use]
+    pub fn patient(self, patience: Patience) -> Self {
+        Self { patience, ..self }
     }
 
     /// Where it is.
@@ -278,10 +286,10 @@ impl Wallet {
                     e.to_string()
                 }
             };
-            if start.elapsed() > PATIENCE {
+            if start.elapsed() >= self.patience.give_up {
                 return Err(WalletError::Unconfirmed { wallet: wallet(), message, valid_until, why });
             }
-            next_head(&mut heads).await;
+            next_head(&mut heads, self.patience).await;
         }
     }
 
@@ -289,7 +297,7 @@ impl Wallet {
     /// refuses what it is sent is no error here.
     pub async fn send_and_confirm(&self, chain: &dyn Chain, messages: &[OutMessage]) -> Result<Trace, WalletError> {
         let transaction = self.send(chain, messages).await?;
-        Ok(Trace::follow(chain, transaction).await?)
+        Ok(Trace::follow(chain, transaction, self.patience).await?)
     }
 }
 

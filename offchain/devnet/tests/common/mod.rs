@@ -1,7 +1,7 @@
 //! A network whose time stands still, and wallets on it.
 #![allow(dead_code)]
 
-use cocoon_chain::{Cell, Chain, OutMessage, Wallet, WalletVersion};
+use cocoon_chain::{Cell, Chain, OutMessage, StateInit, Wallet, WalletVersion};
 use cocoon_devnet::{Devnet, ManualClock, Settings};
 use cocoon_protocol::{GlobalId, Nano, NodeKey, StdAddr, UnixSeconds};
 use tycho_types::cell::CellBuilder;
@@ -60,4 +60,22 @@ pub fn pay(to: &StdAddr, amount: Nano) -> OutMessage {
 /// The balance of an account, in nanoton.
 pub async fn balance(devnet: &Devnet, address: &StdAddr) -> Nano {
     devnet.account(address).await.unwrap().balance
+}
+
+/// A contract from its code, as assembled by hand.
+pub fn contract(code: &str, data: u32) -> (StateInit, StdAddr) {
+    let bytes = hex::decode(code).unwrap();
+    let mut builder = CellBuilder::new();
+    builder.store_raw(&bytes, bytes.len() as u16 * 8).unwrap();
+    let data = CellBuilder::build_from(data).unwrap();
+    let state = StateInit { code: Some(builder.build().unwrap()), data: Some(data), ..Default::default() };
+    let address = StdAddr::new(0, *CellBuilder::build_from(&state).unwrap().repr_hash());
+    (state, address)
+}
+
+/// Sends everything it receives to itself again, for ever.
+pub fn perpetual() -> (StateInit, StdAddr) {
+    // NEWC; 16 PUSHINT, SWAP, 6 STU: no bounce, no sender; MYADDR, STSLICER; 0 PUSHINT, STGRAMS;
+    // 0 PUSHINT, SWAP, 107 STU: nothing else; ENDC; 64 PUSHINT: all that came; SENDRAWMSG
+    contract("c8801001cb05f828cf1670fa027001cb6ac98040fb00", 0)
 }
