@@ -8,11 +8,15 @@ use std::time::Duration;
 
 use cocoon_chain::{Chain, WalletVersion};
 use cocoon_devnet::{Devnet, DevnetError, ManualClock, Settings, genesis};
-use cocoon_protocol::Nano;
+use cocoon_protocol::{Nano, UnixSeconds};
 use common::{START, balance, funded, pay, wallet};
 
 async fn open(folder: &Path) -> Result<Devnet, DevnetError> {
-    let clock = Box::new(ManualClock::new(START));
+    open_at(folder, START).await
+}
+
+async fn open_at(folder: &Path, now: UnixSeconds) -> Result<Devnet, DevnetError> {
+    let clock = Box::new(ManualClock::new(now));
     Devnet::start(Settings { folder: Some(folder.to_owned()), clock, tick: None }).await
 }
 
@@ -33,7 +37,7 @@ async fn a_reopened_network_has_the_same_head_accounts_transactions_and_time() {
     assert!(history.len() == 2 && block.is_some());
     devnet.stop().await;
 
-    let devnet = open(folder.path()).await.unwrap();
+    let devnet = open_at(folder.path(), START.plus(5)).await.unwrap();
     assert_eq!(devnet.head().await.unwrap(), head);
     assert_eq!(*devnet.subscribe().borrow(), head);
     assert_eq!(devnet.supply().await.unwrap(), supply);
@@ -41,9 +45,12 @@ async fn a_reopened_network_has_the_same_head_accounts_transactions_and_time() {
     assert_eq!(devnet.transactions(alice.address(), 0, 100).await.unwrap(), history);
     assert_eq!(devnet.block(head.seqno).await.unwrap(), block);
     // A day ahead of the clock as before, and the wallet goes on with its next seqno.
-    assert_eq!(devnet.tick().await.unwrap().utime, START.plus(86_400));
-    alice.send_and_confirm(&devnet, &[pay(bob.address(), Nano::from_ton(4))]).await.unwrap().ok().unwrap();
-    assert_eq!(balance(&devnet, bob.address()).await, Nano::from_ton(7));
+    assert_eq!(devnet.tick().await.unwrap().utime, START.plus(86_405));
+    let trace = alice.send_and_confirm(&devnet, &[pay(bob.address(), Nano::from_ton(4))]).await.unwrap();
+    trace.ok().unwrap();
+    // Five seconds of storage have their price, even for an account without code.
+    let rent = trace.on(bob.address()).unwrap().storage_fees;
+    assert_eq!(balance(&devnet, bob.address()).await, Nano::from_ton(7).checked_sub(rent).unwrap());
     devnet.faucet(bob.address(), Nano::from_ton(1)).await.unwrap().ok().unwrap();
     assert_eq!(devnet.supply().await.unwrap().sum(), genesis::SUPPLY);
 }

@@ -6,12 +6,12 @@ mod common;
 use std::time::Duration;
 
 use cocoon_chain::{
-    AccountStatus, Cell, Chain, ChainError, GetterError, OutMessage, RefusalReason, SendMsgFlags, Wallet,
-    WalletVersion, call_getter, cell_hash,
+    AccountSnapshot, AccountStatus, Cell, Chain, ChainError, GetterError, OutMessage, RefusalReason, SendMsgFlags,
+    Wallet, WalletVersion, call_getter, cell_hash, run_getter,
 };
 use cocoon_devnet::{Devnet, DevnetError, genesis};
 use cocoon_protocol::{GlobalId, Nano, StdAddr};
-use cocoon_wrappers::GetterCall;
+use cocoon_wrappers::{GetterCall, StackValue};
 use common::{START, balance, funded, network, pay, text, wallet};
 use proptest::prelude::*;
 use tycho_types::boc::Boc;
@@ -158,6 +158,19 @@ async fn getters_run_on_the_state_and_name_what_fails() {
     let error = call_getter(&devnet, alice.address(), &unknown).await.unwrap_err();
     assert!(matches!(error, GetterError::Exit { exit_code: 11, .. }), "{error}");
     assert!(error.to_string().contains("no_such_getter") && error.to_string().contains(&alice.address().to_string()));
+}
+
+#[tokio::test]
+async fn getters_follow_the_rules_of_the_networks_version() {
+    let (devnet, _) = network().await;
+    let config = devnet.config().await.unwrap();
+    assert_eq!(config.tvm_version(), 12);
+    // DROP, NEWC, BTOS, SBITS: there is no BTOS before version 12.
+    let (state, address) = common::contract("30c8cf50d749", 0);
+    let account = AccountSnapshot::hypothetical(address, state, Nano::from_ton(1), devnet.head().await.unwrap());
+    let call = GetterCall { name: "anything", args: vec![] };
+    let output = run_getter(&account, &config, &call).unwrap();
+    assert_eq!(output.stack, [StackValue::Int(0.into())]);
 }
 
 fn external(to: impl Into<tycho_types::models::IntAddr>, body: Cell) -> Cell {
