@@ -114,6 +114,20 @@ struct Exchange {
     events: mpsc::Sender<Result<AnswerEvent, Fault>>,
 }
 
+/// Who gave an answer up.
+enum Ended {
+    /// The proxy said so: it bills nothing.
+    ByProxy(Fault),
+    /// This client did.
+    ByUs(Fault),
+}
+
+impl From<Fault> for Ended {
+    fn from(fault: Fault) -> Self {
+        Self::ByUs(fault)
+    }
+}
+
 /// What is known once a worker has accepted.
 struct Accepted {
     prompt: Tokens,
@@ -127,8 +141,10 @@ impl Exchange {
         let result = self.carry().await;
         let event = match result {
             Ok(finished) => Ok(AnswerEvent::Finished(Box::new(finished))),
-            Err(fault) => {
-                tracing::debug!(code = fault.code.as_str(), "an answer failed");
+            Err(Ended::ByProxy(fault)) => Err(fault),
+            Err(Ended::ByUs(fault)) => {
+                // The proxy may bill what it had passed on: the next session compares the books (P2.3).
+                self.session.close();
                 Err(fault)
             }
         };
@@ -136,8 +152,9 @@ impl Exchange {
         let _ = self.events.send(event).await;
     }
 
-    async fn carry(&mut self) -> Result<Finished, Fault> {
-        let accepted = self.accept().await?;
+    async fn carry(&mut self) -> Result<Finished, Ended> {
+        // Nothing is paid before a worker is accepted, so whatever goes wrong until then leaves the books equal.
+        let accepted = self.accept().await.map_err(Ended::ByProxy)?;
         let Accepted { prompt, max_completion, .. } = accepted;
         let _ = self.events.send(Ok(AnswerEvent::Accepted { prompt, max_completion })).await;
 
@@ -157,7 +174,7 @@ impl Exchange {
             match frame {
                 ToPayer::Chunk { completion: so_far, data } => {
                     if so_far < completion || so_far > max_completion {
-                        return Err(protocol("token counts that go backwards or beyond the announced limit"));
+                        return Err(protocol("token counts that go backwards or beyond the announced limit").into());
                     }
                     completion = so_far;
                     response.chunk(&data);
@@ -172,12 +189,12 @@ impl Exchange {
                 ToPayer::Finished { usage, receipt } => {
                     // Tokens that no chunk could carry (an end marker, text held back) arrive with the end.
                     if usage.prompt != prompt || usage.completion < completion || usage.completion > max_completion {
-                        return Err(protocol("a final usage that does not fit the chunks"));
+                        return Err(protocol("a final usage that does not fit the chunks").into());
                     }
-                    return self.finish(accepted, usage, response, *receipt).await;
+                    return Ok(self.finish(accepted, usage, response, *receipt).await?);
                 }
-                ToPayer::Fault(fault) => return Err(fault),
-                ToPayer::Accepted { .. } => return Err(protocol("a second acceptance")),
+                ToPayer::Fault(fault) => return Err(Ended::ByProxy(fault)),
+                ToPayer::Accepted { .. } => return Err(protocol("a second acceptance").into()),
             }
         }
     }

@@ -73,11 +73,11 @@ impl NetConfig {
             model: model.to_owned(),
             model_name: name.unwrap_or_else(|| "model".to_owned()),
             engines: 1,
-            price: Price { prompt: Nano::new(200_000_000), completion: Nano::new(800_000_000) },
+            price: Price { prompt: Nano::from_ton(20), completion: Nano::from_ton(100) },
             proxy: ProxyConfig::default(),
             client: ClientConfig::default(),
             worker_patience: Duration::from_secs(30),
-            claims: ClaimPolicy::default(),
+            claims: cocoon_watcher::DEFAULT_POLICY,
         }
     }
 

@@ -242,9 +242,12 @@ impl PayeeChannel {
         look(&self.books.lock())
     }
 
-    /// The deposit on chain changed.
-    pub fn set_deposit(&self, deposit: Nano) {
-        self.books.lock().set_deposit(deposit);
+    /// The channel's state on chain changed.
+    pub fn set_state(&self, deposit: Nano, closing: bool) {
+        let mut books = self.books.lock();
+        books.set_deposit(deposit);
+        books.set_closing(closing);
+        drop(books);
         self.changed.send_modify(|n| *n += 1);
     }
 
@@ -257,12 +260,6 @@ impl PayeeChannel {
     pub fn admit(self: &Arc<Self>, worst_case: Nano) -> Result<Earning, BooksError> {
         let id = self.books.lock().admit(worst_case)?;
         Ok(Earning { channel: self.clone(), id: Some(id) })
-    }
-
-    /// Takes a voucher in; it is durable when this returns (P3.5).
-    pub async fn accept(self: &Arc<Self>, voucher: &SignedVoucher, now: UnixSeconds) -> Result<(), BooksError> {
-        let version = self.books.lock().accept(voucher, now)?;
-        self.until_durable(version).await
     }
 
     /// Takes the exact voucher after an answer in (P3.7).
@@ -310,11 +307,11 @@ pub struct Earning {
 }
 
 impl Earning {
-    /// The payer allows the request to cost this much in sum.
-    pub fn authorise(&self, amount: Nano) {
-        if let Some(id) = self.id {
-            self.channel.books.lock().authorise(id, amount);
-        }
+    /// The payer allows the request to cost this much in sum, and shows a voucher; durable when this returns (P3.5).
+    pub async fn pay(&self, authorised: Nano, voucher: &SignedVoucher, now: UnixSeconds) -> Result<(), BooksError> {
+        let id = self.id.ok_or(ConsumeError::Unknown)?;
+        let version = self.channel.books.lock().pay(id, authorised, voucher, now)?;
+        self.channel.until_durable(version).await
     }
 
     /// How much is covered by durable vouchers.

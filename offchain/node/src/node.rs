@@ -268,7 +268,7 @@ impl Node {
                 self.ledger.payee(PayeeBooks::new(fixed, Nano::ZERO))
             })
             .clone();
-        channel.set_deposit(state.deposit);
+        channel.set_state(state.deposit, false);
         Ok(channel)
     }
 
@@ -276,7 +276,9 @@ impl Node {
     pub async fn payer_channel(&self, terms: ChannelTerms, deposit: Nano) -> Result<Arc<PayerChannel>, ChannelError> {
         self.check_code(&self.registry())?;
         let (_, address) = channels::identify(&terms)?;
-        if channels::read(&**self.chain(), &address).await?.is_none() {
+        // A refused first message leaves an account with code and no money behind: existence says nothing, the deposit does.
+        let funded = channels::read(&**self.chain(), &address).await?.is_some_and(|state| !state.deposit.is_zero());
+        if !funded {
             channels::top_up(self.wallet(), &**self.chain(), &terms, deposit, true).await?;
             tracing::info!(channel = %address, %deposit, "a payment channel is open");
         }
@@ -334,7 +336,7 @@ impl Node {
         }
         for channel in self.earning_channels() {
             if let Some(state) = look(channel.address()).await {
-                channel.set_deposit(state.deposit);
+                channel.set_state(state.deposit, state.close_at.is_some());
             }
         }
     }

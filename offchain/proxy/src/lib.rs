@@ -20,7 +20,7 @@ use cocoon_protocol::frame::{ChannelTerms, Offer, SessionOpen, SessionReady};
 use cocoon_protocol::{Fault, FaultCode, GlobalId, Nano, Role, StdAddr, UnixSeconds};
 use tokio_util::task::TaskTracker;
 
-use crate::clients::ClientSession;
+use crate::clients::{ClientSession, Clients};
 use crate::workers::{WorkerSession, Workers};
 
 /// How a proxy behaves.
@@ -47,6 +47,7 @@ pub struct Proxy {
     node: Arc<Node>,
     config: ProxyConfig,
     workers: Arc<Workers>,
+    clients: Clients,
     /// One worker is set up at a time, so that none gets two channels.
     opening: tokio::sync::Mutex<()>,
     tasks: TaskTracker,
@@ -59,6 +60,7 @@ impl Proxy {
             node,
             config,
             workers: Arc::new(Workers::new()),
+            clients: Clients::default(),
             opening: tokio::sync::Mutex::default(),
             tasks: TaskTracker::new(),
         })
@@ -137,24 +139,37 @@ impl Proxy {
         terms: ChannelTerms,
     ) -> Result<(), Fault> {
         let channel = self.node.payee_channel(&terms).await.map_err(refused)?;
-        let client = Arc::new(ClientSession::new(channel.clone()));
+        let client = self.clients.begin(channel.clone()).await;
+        self.clone().client_session(link, wire, &client).await;
+        // The link has ended: answers under way are settled as if the client had stopped them.
+        client.settle(self.patience()).await;
+        self.clients.end(&client);
+        Ok(())
+    }
+
+    async fn client_session(
+        self: Arc<Self>,
+        link: &Link,
+        wire: &mut Wire<SessionReady, SessionOpen>,
+        client: &Arc<ClientSession>,
+    ) {
         let mut changes = self.workers.changes();
         loop {
             changes.mark_unchanged();
-            let ready = SessionReady::Client { offers: self.offers(), books: channel.with(|b| b.books()) };
-            if wire.send(&ready).await.is_err() {
-                return Ok(());
+            let books = client.channel().with(|b| b.books());
+            if wire.send(&SessionReady::Client { offers: self.offers(), books }).await.is_err() {
+                return;
             }
             loop {
                 tokio::select! {
                     stream = link.accept() => match stream {
-                        Ok(stream) => {
-                            self.tasks.spawn(relay::serve(self.clone(), client.clone(), Wire::new(stream)));
-                        }
-                        Err(_) => return Ok(()),
+                        Ok(stream) => client.carry(relay::serve(self.clone(), client.clone(), Wire::new(stream))),
+                        Err(_) => return,
                     },
                     _ = changes.changed() => break,
-                    frame = wire.recv() => return ended(frame),
+                    // A session stream carries nothing after its first frame; its end is the session's.
+                    _ = wire.recv() => return,
+                    () = client.ended().cancelled() => return,
                 }
             }
         }

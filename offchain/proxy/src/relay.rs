@@ -62,7 +62,6 @@ fn worker_gone(error: impl std::fmt::Display) -> Fault {
 fn money(error: BooksError) -> Fault {
     let code = match error {
         BooksError::Admit(_) => FaultCode::InsufficientFunds,
-        BooksError::Accept(_) => FaultCode::PaymentRejected,
         _ => FaultCode::Internal,
     };
     Fault::new(code, error.to_string())
@@ -138,6 +137,7 @@ async fn attempt(
     };
     let worst = Usage { prompt, completion: max_completion };
     let earning = client.channel().admit(price.cost(worst)).map_err(money)?;
+    // From here on the worker holds a reservation; a stream dropped before any payment costs nothing.
     let payment = worker.channel().reserve(worker.offer().price.cost(worst)).map_err(|error| {
         tracing::warn!(%error, channel = %worker.channel().address(), "the channel to a worker is used up; top it up");
         Fault::new(FaultCode::Overloaded, "the proxy has no funds left for this worker; try again")
@@ -174,24 +174,26 @@ impl Relay {
         let mut waiting: VecDeque<(Tokens, Vec<u8>)> = VecDeque::new();
         let mut completion = Tokens(0);
         let mut finished: Option<(Usage, SignedReceipt)> = None;
+        // A client that goes away, stops paying or breaks the rules pays for what was passed on to it (P3.9): the worker
+        // is told to stop and the rest is settled without the client.
         let mut client_here = true;
         loop {
             self.pass_money_on().await?;
             while let Some((tokens, data)) = waiting.pop_front() {
-                if client_here && !self.consume(tokens) {
+                if !client_here {
+                    continue;
+                }
+                if !self.consume(tokens) {
                     waiting.push_front((tokens, data));
                     break;
                 }
-                if client_here {
-                    client_here = client.send(&ToPayer::Chunk { completion: tokens, data }).await.is_ok();
-                    if !client_here {
-                        self.stop_worker().await?;
-                    }
+                if client.send(&ToPayer::Chunk { completion: tokens, data }).await.is_err() {
+                    client_here = false;
+                    self.stop_worker(finished.is_some()).await?;
                 }
             }
             if waiting.is_empty()
-                && let Some((usage, receipt)) =
-                    finished.take_if(|(usage, _)| !client_here || self.consume(usage.completion))
+                && let Some((usage, receipt)) = finished.take_if(|(usage, _)| !client_here || self.consume(usage.completion))
             {
                 return self.finish(client, usage, receipt, response).await;
             }
@@ -205,26 +207,21 @@ impl Relay {
             match step {
                 Step::Covered => {}
                 Step::Client(Ok(ToPayee::Pay { authorised, voucher })) => {
-                    self.client.channel().accept(&voucher, self.proxy.now()).await.map_err(money)?;
-                    if let Some(earning) = &self.earning {
-                        earning.authorise(authorised);
+                    let Some(earning) = &self.earning else { continue };
+                    if let Err(error) = earning.pay(authorised, &voucher, self.proxy.now()).await {
+                        tracing::warn!(%error, "a client's voucher is refused; its answer ends here");
+                        client_here = false;
+                        self.stop_worker(finished.is_some()).await?;
                     }
                 }
-                Step::Client(Ok(ToPayee::Stop)) => self.stop_worker().await?,
-                Step::Client(Ok(ToPayee::Request(_))) => {
-                    return Err(Fault::new(FaultCode::Protocol, "a second request on one stream"));
-                }
-                // A client that goes away pays for the tokens up to there (P3.9).
-                Step::Client(Err(_)) => {
+                Step::Client(Ok(ToPayee::Stop)) => self.stop_worker(finished.is_some()).await?,
+                Step::Client(Ok(ToPayee::Request(_)) | Err(_)) => {
                     client_here = false;
-                    if finished.is_none() {
-                        self.stop_worker().await?;
-                    }
+                    self.stop_worker(finished.is_some()).await?;
                 }
                 Step::Worker(Ok(ToPayer::Chunk { completion: tokens, data })) => {
                     if tokens < completion || tokens > self.max_completion {
-                        self.place.failed();
-                        return Err(worker_gone("its token counts go backwards or beyond the announced limit"));
+                        return Err(self.worker_broke_the_rules("token counts go backwards or beyond the announced limit"));
                     }
                     if completion.0 == 0 {
                         self.place.answered();
@@ -238,21 +235,30 @@ impl Relay {
                     self.place.failed();
                     return Err(fault);
                 }
-                Step::Worker(Ok(ToPayer::Accepted { .. })) => return Err(worker_gone("it accepted twice")),
+                Step::Worker(Ok(ToPayer::Accepted { .. })) => {
+                    return Err(self.worker_broke_the_rules("it accepted twice"));
+                }
                 Step::Worker(Err(error)) => {
                     self.place.failed();
                     return Err(worker_gone(error));
                 }
                 Step::Impatient if blocked => {
-                    let message = format!("no voucher came for {} s; nothing is billed", patience.as_secs());
-                    return Err(Fault::new(FaultCode::PaymentTimeout, message));
+                    client_here = false;
+                    self.stop_worker(finished.is_some()).await?;
                 }
                 Step::Impatient => {
-                    self.place.failed();
-                    return Err(worker_gone(format!("silent for {} s", patience.as_secs())));
+                    return Err(self.worker_broke_the_rules(&format!("silent for {} s", patience.as_secs())));
                 }
             }
         }
+    }
+
+    /// Ends the worker's link: its books and ours may differ by now, and the next session compares them (P2.3).
+    fn worker_broke_the_rules(&self, what: &str) -> Fault {
+        self.place.failed();
+        tracing::warn!(worker = %self.worker.key(), %what, "a worker broke the rules; its link is closed");
+        self.worker.close(what);
+        worker_gone(what)
     }
 
     /// Whether output up to this many tokens is covered by the client's vouchers.
@@ -274,8 +280,8 @@ impl Relay {
         self.wire.send(&ToPayee::Pay { authorised, voucher }).await.map_err(worker_gone)
     }
 
-    async fn stop_worker(&mut self) -> Result<(), Fault> {
-        self.wire.send(&ToPayee::Stop).await.map_err(worker_gone)
+    async fn stop_worker(&mut self, finished: bool) -> Result<(), Fault> {
+        if finished { Ok(()) } else { self.wire.send(&ToPayee::Stop).await.map_err(worker_gone) }
     }
 
     /// Checks the receipt, pays the worker exactly, bills the client and hands the receipt on.
@@ -286,7 +292,7 @@ impl Relay {
         receipt: SignedReceipt,
         response: ResponseHasher,
     ) -> Result<(), Fault> {
-        let peer = self.worker.peer();
+        let peer = self.worker.peer().clone();
         let expected = Expected {
             global_id: self.proxy.network(),
             request: self.request,
@@ -297,9 +303,9 @@ impl Relay {
             completion: usage.completion,
         };
         receipt.verify(&peer.node_key, &expected).map_err(|error| {
-            self.place.failed();
-            tracing::warn!(%error, worker = %peer.node_key, "a worker's receipt is wrong");
-            Fault::new(FaultCode::ReceiptInvalid, format!("{error}; nothing is billed"))
+            let fault = Fault::new(FaultCode::ReceiptInvalid, format!("{error}; nothing is billed"));
+            let _ = self.worker_broke_the_rules(&fault.message);
+            fault
         })?;
         let (Some(earning), Some(payment)) = (self.earning.take(), self.payment.take()) else {
             return Err(Fault::new(FaultCode::Internal, "the request was billed already"));

@@ -43,6 +43,10 @@ impl WorkerSession {
         self.link.peer().node_key
     }
 
+    pub fn close(&self, reason: &str) {
+        self.link.close(reason);
+    }
+
     pub fn open(&self) -> Result<Wire<ToPayee, ToPayer>, LinkError> {
         Ok(Wire::new(self.link.open()?))
     }

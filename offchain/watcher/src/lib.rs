@@ -9,22 +9,18 @@ use std::time::Duration;
 
 use cocoon_chain::Trace;
 use cocoon_node::books::PayeeChannel;
+use cocoon_node::channels::ChannelState;
 use cocoon_node::{ChannelError, Node, channels};
-use cocoon_protocol::{CloseAuth, Nano, Signature, StdAddr};
+use cocoon_payments::OnChain;
+use cocoon_protocol::{CloseAuth, Nano, Signature, SignedVoucher, StdAddr};
 
-/// When to claim.
-#[derive(Clone, Copy, Debug)]
-pub struct ClaimPolicy {
-    /// Claim when at least this much was earned since the last claim.
-    pub at_least: Nano,
-}
+pub use cocoon_payments::ClaimPolicy;
 
-impl Default for ClaimPolicy {
-    /// A claim costs some 0.004 TON; at half a Toncoin that is below one percent.
-    fn default() -> Self {
-        Self { at_least: Nano::new(500_000_000) }
-    }
-}
+/// What a claim costs: some 8,600 gas and the message with the money.
+pub const CLAIM_FEE: Nano = Nano::new(5_000_000);
+
+/// Claims when the fee is below two percent of what is claimed, and in time before a voucher expires.
+pub const DEFAULT_POLICY: ClaimPolicy = ClaimPolicy { fee: CLAIM_FEE, worth: 50, margin: 3_600 };
 
 /// A claim that arrived on chain.
 #[derive(Debug)]
@@ -61,22 +57,35 @@ pub async fn run(node: Arc<Node>, policy: ClaimPolicy) {
 
 async fn claim_if(node: &Node, channel: &PayeeChannel, policy: ClaimPolicy) -> Result<Option<Claimed>, ChannelError> {
     let Some(state) = channels::read(&**node.chain(), channel.address()).await? else { return Ok(None) };
-    let earned = channel.with(|b| b.billed()).saturating_sub(state.claimed);
-    let due = if state.close_at.is_some() { !earned.is_zero() } else { earned >= policy.at_least && !earned.is_zero() };
-    if due { claim(node, channel).await } else { Ok(None) }
+    let ChannelState { deposit, claimed, close_at, .. } = state;
+    let chain = OnChain { deposit, claimed, close_at };
+    let due = channel.with(|books| cocoon_payments::claim(books, &chain, &policy, node.now(), false));
+    match due {
+        Some(due) => {
+            tracing::info!(channel = %channel.address(), amount = %due.amount, reason = ?due.reason, "claiming");
+            Ok(Some(send(node, channel, due.amount, &due.voucher).await?))
+        }
+        None => Ok(None),
+    }
 }
 
-/// Claims everything that is billed in a channel; `None` when all of it was claimed before.
+/// Claims everything that is billed in a channel, even where that costs more than it brings; `None` when all of it was
+/// claimed before.
 pub async fn claim(node: &Node, channel: &PayeeChannel) -> Result<Option<Claimed>, ChannelError> {
-    let Some(voucher) = channel.with(|b| b.claimable().cloned()) else { return Ok(None) };
+    let Some(voucher) = channel.with(|b| b.claimable_at(node.now()).cloned()) else { return Ok(None) };
     let Some(state) = channels::read(&**node.chain(), channel.address()).await? else { return Ok(None) };
-    let target = voucher.voucher.cumulative.min(state.deposit);
-    let amount = target.saturating_sub(state.claimed);
-    if amount.is_zero() {
-        return Ok(None);
-    }
-    let trace = channels::claim(node.wallet(), &**node.chain(), &voucher).await?;
-    Ok(Some(Claimed { channel: channel.address().clone(), amount, trace }))
+    let amount = voucher.voucher.cumulative.min(state.deposit).saturating_sub(state.claimed);
+    if amount.is_zero() { Ok(None) } else { Ok(Some(send(node, channel, amount, &voucher).await?)) }
+}
+
+async fn send(
+    node: &Node,
+    channel: &PayeeChannel,
+    amount: Nano,
+    voucher: &SignedVoucher,
+) -> Result<Claimed, ChannelError> {
+    let trace = channels::claim(node.wallet(), &**node.chain(), voucher).await?;
+    Ok(Claimed { channel: channel.address().clone(), amount, trace })
 }
 
 /// The payee's consent to close a channel at once. Gives up everything that is not claimed by then, so it is refused while

@@ -13,7 +13,7 @@ use cocoon_protocol::hash::{ResponseHasher, request_hash};
 use cocoon_protocol::openai::chunk::{ChunkChoice, Delta, Head, IndexedToolCall};
 use cocoon_protocol::openai::request::ChatCompletionRequest;
 use cocoon_protocol::receipt::Outcome;
-use cocoon_protocol::{Fault, FaultCode, Hash256, Nano, Price, Receipt, SignedVoucher, Tokens, Usage};
+use cocoon_protocol::{Fault, FaultCode, Hash256, Nano, Price, Receipt, Tokens, Usage};
 use futures::StreamExt;
 use rand::RngCore;
 
@@ -154,7 +154,7 @@ impl Exchange {
             let step = tokio::select! {
                 biased;
                 frame = wire.recv() => match frame {
-                    Ok(frame) => Step::Payer(self.payer(frame).await?),
+                    Ok(frame) => Step::Payer(payer(&self.worker, &self.earning, frame).await),
                     // A payer that goes away is billed for what was released (P3.9).
                     Err(_) => Step::Payer(Payer::Stopped),
                 },
@@ -164,6 +164,9 @@ impl Exchange {
             };
             match step {
                 Step::Payer(Payer::Paid) => {}
+                Step::Payer(Payer::Stopped) if self.earning.consume(self.cost(released)).is_err() => {
+                    return Err(Fault::new(FaultCode::PaymentRejected, "stopped before anything was paid; nothing is billed"));
+                }
                 Step::Payer(Payer::Stopped) => {
                     let stopped = Usage { prompt: self.prompt, completion: released };
                     return self.finish(wire, stopped, response, Outcome::Stopped).await;
@@ -177,6 +180,11 @@ impl Exchange {
                 Step::Event(None) => {
                     return Err(Fault::new(FaultCode::WorkerFailed, "the engine ended the answer early"));
                 }
+                // A payer that stops paying is billed for what was released, like one that goes away.
+                Step::Impatient if self.earning.consume(self.cost(released)).is_ok() => {
+                    let stopped = Usage { prompt: self.prompt, completion: released };
+                    return self.finish(wire, stopped, response, Outcome::Stopped).await;
+                }
                 Step::Impatient => {
                     let message = format!("no voucher came for {} s; nothing is billed", patience.as_secs());
                     return Err(Fault::new(FaultCode::PaymentTimeout, message));
@@ -187,22 +195,6 @@ impl Exchange {
 
     fn cost(&self, completion: Tokens) -> Nano {
         self.price.cost(Usage { prompt: self.prompt, completion })
-    }
-
-    async fn payer(&self, frame: ToPayee) -> Result<Payer, Fault> {
-        match frame {
-            ToPayee::Pay { authorised, voucher } => {
-                self.take(&voucher).await?;
-                self.earning.authorise(authorised);
-                Ok(Payer::Paid)
-            }
-            ToPayee::Stop => Ok(Payer::Stopped),
-            ToPayee::Request(_) => Err(Fault::new(FaultCode::Protocol, "a second request on one stream")),
-        }
-    }
-
-    async fn take(&self, voucher: &SignedVoucher) -> Result<(), Fault> {
-        self.channel.accept(voucher, self.worker.now()).await.map_err(money)
     }
 
     /// An event in the API's form, with the tokens that it took to get there.
@@ -279,6 +271,27 @@ impl Exchange {
             channel.collect_exact(wire, || worker.now(), worker.patience()).await;
         }
         Ok(())
+    }
+}
+
+/// Takes in what the payer says; a payer that breaks the rules is stopped, and billed for what was released.
+///
+/// (Not a method: an engine's answer cannot be shared between threads, and a method's `&self` would hold it while the
+/// voucher goes to disk.)
+async fn payer(worker: &Worker, earning: &Earning, frame: ToPayee) -> Payer {
+    match frame {
+        ToPayee::Pay { authorised, voucher } => match earning.pay(authorised, &voucher, worker.now()).await {
+            Ok(()) => Payer::Paid,
+            Err(error) => {
+                tracing::warn!(%error, "a voucher is refused; the answer ends here");
+                Payer::Stopped
+            }
+        },
+        ToPayee::Stop => Payer::Stopped,
+        ToPayee::Request(_) => {
+            tracing::warn!("a second request on one stream; the answer ends here");
+            Payer::Stopped
+        }
     }
 }
 
