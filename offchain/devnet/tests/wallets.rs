@@ -11,7 +11,8 @@ use cocoon_chain::{
     AccountStatus, Chain, ChainError, OutMessage, RefusalReason, SendMsgFlags, Wallet, WalletError, WalletVersion,
 };
 use cocoon_protocol::{GlobalId, Nano, UnixSeconds};
-use common::{funded, network, text, wallet};
+use common::{funded, network, pay, text, wallet};
+use tycho_types::cell::CellBuilder;
 
 const KINDS: [WalletVersion; 2] = [WalletVersion::V4R2, WalletVersion::V5R1];
 
@@ -243,4 +244,31 @@ async fn a_wallet_without_money_says_what_is_missing() {
     let until = UnixSeconds(u32::MAX);
     let refused = devnet.send(poor.sign(&[], 0, until, false).unwrap()).await.unwrap_err();
     assert!(matches!(&refused, ChainError::Refused(r) if r.reason == RefusalReason::NoContract), "{refused}");
+}
+
+#[tokio::test]
+async fn bodies_of_every_size_arrive_whole_with_and_without_a_state_init() {
+    for kind in KINDS {
+        let (devnet, _) = network().await;
+        let alice = funded(&devnet, kind, 1).await;
+        let sizes = [0, 31, 256, 310, 311, 420, 598, 599, 800, 1023];
+        let shapes = sizes.iter().flat_map(|bits| [0, 1, 3, 4].map(|refs| (*bits, refs)));
+        for (i, (bits, refs)) in shapes.enumerate() {
+            let mut body = CellBuilder::new();
+            body.store_zeros(bits).unwrap();
+            (0..refs).for_each(|_| body.store_reference(text("below")).unwrap());
+            let body = body.build().unwrap();
+            let to = Wallet::with_wallet_id(common::key(7), kind, devnet.network(), i as i32).unwrap();
+            for deploy in [false, true] {
+                let mut message = pay(to.address(), Nano::from_ton(1)).body(body.clone());
+                if deploy {
+                    message = message.state_init(to.state_init().clone());
+                }
+                let trace = alice.send_and_confirm(&devnet, &[message]).await.unwrap();
+                let what = format!("{kind}, {bits} bits, {refs} references, deploy {deploy}");
+                let arrived = trace.on(to.address()).expect(&what).in_message.as_ref().unwrap();
+                assert_eq!((&arrived.body, arrived.has_state_init), (&body, deploy), "{what}");
+            }
+        }
+    }
 }
