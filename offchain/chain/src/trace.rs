@@ -237,6 +237,8 @@ fn failure(transaction: &TransactionRecord, is_root: bool) -> Option<Failure> {
         ComputeOutcome::Executed { success: false, exit_code, .. } => return Some(Failure::Exit { exit_code }),
         ComputeOutcome::Executed { .. } => {}
         ComputeOutcome::Skipped(ComputePhaseSkipReason::NoState) if !transaction.bounced_back => {}
+        // A notification without value for gas: its sender chose that it need not be acted on. It arrives all the same.
+        ComputeOutcome::Skipped(ComputePhaseSkipReason::NoGas) if is_notification(transaction) => {}
         ComputeOutcome::Skipped(reason) => return Some(Failure::Skipped(reason)),
     }
     match transaction.action {
@@ -247,6 +249,10 @@ fn failure(transaction: &TransactionRecord, is_root: bool) -> Option<Failure> {
         }
         _ => None,
     }
+}
+
+fn is_notification(transaction: &TransactionRecord) -> bool {
+    transaction.in_message.as_ref().is_some_and(|m| m.kind == MessageKind::Internal && !m.bounce && m.value.is_zero())
 }
 
 /// The transaction of an account that received a message, if there is one later than `after_lt`.
