@@ -4,8 +4,8 @@ use cocoon_protocol::{Hash256, Nano, StdAddr};
 use tycho_types::cell::{Cell, CellBuilder, Lazy};
 use tycho_types::error::Error;
 use tycho_types::models::{
-    CurrencyCollection, IntAddr, MsgInfo, OwnedMessage, OwnedRelaxedMessage, RelaxedIntMsgInfo, RelaxedMsgInfo,
-    SendMsgFlags, StateInit,
+    CurrencyCollection, IntAddr, MessageLayout, MsgInfo, OwnedMessage, OwnedRelaxedMessage, RelaxedIntMsgInfo,
+    RelaxedMsgInfo, SendMsgFlags, StateInit,
 };
 
 use crate::chain::ChainError;
@@ -29,6 +29,9 @@ pub struct OutMessage {
     /// for it until its money is gone; a V5R1 wallet refuses such modes.
     pub mode: SendMsgFlags,
 }
+
+/// Longest body that is put beside a message's head, in bits.
+const INLINE_BODY_BITS: u16 = 200;
 
 impl OutMessage {
     /// A bouncing transfer without a body, with the fees paid by the sender on top.
@@ -62,6 +65,12 @@ impl OutMessage {
 
     /// The message as the wallet hands it to the chain, which fills in sender, fees and times.
     pub fn to_cell(&self) -> Result<Cell, Error> {
+        let body = self.body.clone().unwrap_or_default();
+        // Beside the head (which grows when the chain fills it in) there is room for a short body only.
+        let layout = MessageLayout {
+            init_to_cell: false,
+            body_to_cell: body.bit_len() > INLINE_BODY_BITS || body.reference_count() > 1,
+        };
         CellBuilder::build_from(OwnedRelaxedMessage {
             info: RelaxedMsgInfo::Int(RelaxedIntMsgInfo {
                 ihr_disabled: true,
@@ -73,8 +82,8 @@ impl OutMessage {
                 ..Default::default()
             }),
             init: self.state_init.clone(),
-            body: self.body.clone().unwrap_or_default().into(),
-            layout: None,
+            body: body.into(),
+            layout: Some(layout),
         })
     }
 }
