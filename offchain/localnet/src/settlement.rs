@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use cocoon_chain::{Chain, Trace};
+use cocoon_node::books::PayeeChannel;
 use cocoon_node::channels;
 use cocoon_protocol::Nano;
 
@@ -30,7 +31,6 @@ impl LocalNet {
     pub async fn settle(&mut self) -> Result<Settlement> {
         let chain: &dyn Chain = &*self.chain;
         let (client, proxy, worker) = (self.client()?, self.proxy()?, self.worker()?);
-        client.client.disconnect().await;
         let mut traces = vec![];
 
         let clients_channel = client.client.channel().address().clone();
@@ -40,7 +40,6 @@ impl LocalNet {
                 cocoon_watcher::claim(&proxy.node, channel).await.context("claiming from the client's channel")?;
             traces.extend(claimed.map(|c| c.trace));
         }
-        let workers = worker.node.earning_channels();
         for channel in &workers {
             let claimed =
                 cocoon_watcher::claim(&worker.node, channel).await.context("claiming from the worker's channel")?;
@@ -74,5 +73,25 @@ impl LocalNet {
             worker_claimed,
             traces,
         })
+    }
+}
+
+/// Waits until the exact voucher of the last answer is there: it travels after the receipt. A payer that never sends it is
+/// claimed from with the one that covers the bill.
+async fn until_exact(channel: &PayeeChannel) {
+    let mut changes = channel.changes();
+    let exact = async {
+        loop {
+            let done = channel.with(|books| {
+                let claimable = books.claimable().map_or(Nano::ZERO, |v| v.voucher.cumulative);
+                books.in_flight() == 0 && claimable == books.billed()
+            });
+            if done || changes.changed().await.is_err() {
+                return;
+            }
+        }
+    };
+    if tokio::time::timeout(Duration::from_secs(2), exact).await.is_err() {
+        tracing::warn!(channel = %channel.address(), "no exact voucher came; claiming with the one that covers the bill");
     }
 }
