@@ -34,7 +34,11 @@ impl LocalNet {
         let mut traces = vec![];
 
         let clients_channel = client.client.channel().address().clone();
-        let earned = proxy.node.earning_channels();
+        let (earned, workers) = (proxy.node.earning_channels(), worker.node.earning_channels());
+        for channel in earned.iter().chain(&workers) {
+            until_exact(channel).await;
+        }
+        client.client.disconnect().await;
         for channel in &earned {
             let claimed =
                 cocoon_watcher::claim(&proxy.node, channel).await.context("claiming from the client's channel")?;
