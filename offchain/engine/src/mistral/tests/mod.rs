@@ -25,7 +25,9 @@ fn model() -> SealedModel {
 }
 
 async fn engine_with(config: MistralConfig) -> MistralEngine {
-    MistralEngine::load(model(), config).await.unwrap()
+    // A broken adapter would wait for ever; a test should fail instead.
+    let loading = tokio::time::timeout(Duration::from_secs(60), MistralEngine::load(model(), config));
+    loading.await.expect("the model answers the probes within a minute").unwrap()
 }
 
 async fn engine() -> MistralEngine {
