@@ -40,15 +40,6 @@ impl Console {
         result
     }
 
-    /// A line that stays.
-    pub fn line(&self, text: &str) {
-        if self.bar.is_hidden() {
-            eprintln!("{text}");
-        } else {
-            self.bar.println(text);
-        }
-    }
-
     /// The spinner goes away.
     pub fn finish(&self) {
         self.bar.finish_and_clear();

@@ -48,7 +48,10 @@ impl Demo {
         let config = self.model.config();
         let mut say = |what: &str| console.say(what);
         let mut net = console
-            .step("an embedded TON network and a DAO vote that admits images and model", LocalNet::open(config, &mut say))
+            .step(
+                "an embedded TON network and a DAO vote that admits images and model",
+                LocalNet::open(config, &mut say),
+            )
             .await?;
         console.step("a bonded proxy", net.start_proxy()).await?;
         console.step("a staked worker with mistral.rs and the approved model", net.start_worker()).await?;
@@ -91,7 +94,8 @@ async fn report(net: &LocalNet, answered: &Answered, settlement: &Settlement) ->
     ensure!(settlement.claimed == *cost, "{} was claimed, but the answer cost {cost}", settlement.claimed);
     let earned = receipt.receipt.cost;
     ensure!(settlement.worker_claimed == earned, "the worker was paid {}, not {earned}", settlement.worker_claimed);
-    let fee = settlement.claimed.checked_sub(settlement.worker_claimed).context("the proxy paid more than it earned")?;
+    let fee =
+        settlement.claimed.checked_sub(settlement.worker_claimed).context("the proxy paid more than it earned")?;
     let returned = settlement.claimed.checked_add(settlement.refunded);
     ensure!(returned == Some(settlement.deposit), "claimed and refunded do not add up to the deposit");
     let supply = net.chain.supply().await?;

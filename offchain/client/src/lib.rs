@@ -92,7 +92,7 @@ impl Client {
             return Err(Fault::new(FaultCode::BadRequest, format!("the request body is over {MAX_BODY} bytes")));
         }
         let session = self.session().await?;
-        let offer = session.offer(model).ok_or_else(|| model_not_found(model))?;
+        let offer = session.offer(model).await?;
         if self.config.price_cap.is_some_and(|cap| !offer.price.within(&cap)) {
             let message = format!("{model} costs more than this client's price cap allows; raise the cap or wait");
             return Err(Fault::new(FaultCode::PaymentRejected, message));

@@ -15,6 +15,9 @@ use tokio_util::task::AbortOnDropHandle;
 
 use crate::ClientConfig;
 
+/// How long to wait for a worker that is on its way back.
+const OFFER_PATIENCE: Duration = Duration::from_secs(5);
+
 /// An attested link to a proxy with a channel that pays it.
 pub(crate) struct Session {
     node: Arc<Node>,
@@ -87,9 +90,27 @@ impl Session {
         offers
     }
 
-    /// The offer of this model, if there is one.
-    pub fn offer(&self, model: &str) -> Option<Offer> {
-        self.offers().into_iter().find(|o| o.name == model)
+    /// The offer of this model. One that the DAO has approved but nobody offers at the moment is waited for a little: its
+    /// worker may be on its way back.
+    pub async fn offer(&self, model: &str) -> Result<Offer, Fault> {
+        let mut changes = self.offers.clone();
+        let deadline = tokio::time::Instant::now() + self.config.patience.min(OFFER_PATIENCE);
+        loop {
+            changes.mark_unchanged();
+            if let Some(offer) = self.offers().into_iter().find(|o| o.name == model) {
+                return Ok(offer);
+            }
+            let now = self.node.now();
+            let registry = self.node.registry();
+            if !registry.models.values().any(|(name, window)| name == model && window.contains(now)) {
+                return Err(crate::model_not_found(model));
+            }
+            let changed = tokio::time::timeout_at(deadline, changes.changed()).await;
+            if !matches!(changed, Ok(Ok(()))) {
+                let message = "the model is approved, but no worker offers it at the moment; try again";
+                return Err(Fault::new(FaultCode::Overloaded, message).param("model").retry_after_ms(2_000));
+            }
+        }
     }
 
     /// A stream for one question.

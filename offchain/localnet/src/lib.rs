@@ -371,7 +371,7 @@ impl LocalNet {
     }
 
     /// Waits until the proxy offers the model.
-    async fn wait_for_offers(&self) -> Result<()> {
+    pub async fn wait_for_offers(&self) -> Result<()> {
         let proxy = self.proxy()?.proxy.clone();
         let mut changes = proxy.changes();
         let offered = async {

@@ -305,7 +305,10 @@ impl Wallet {
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
+    use cocoon_protocol::Nano;
+
     use super::*;
+    use crate::message::MessageRecord;
 
     /// Words and addresses of tonlib's own tests, made by wallet applications.
     const OF_V4R2: (&str, &str) = (
@@ -326,6 +329,57 @@ mod tests {
             let wallet = Wallet::new(key, version, GlobalId::MAINNET).unwrap();
             let bounceable = address.starts_with('E');
             assert_eq!(wallet.address().display_base64_url(bounceable).to_string(), address);
+        }
+    }
+
+    #[test]
+    fn keys_are_those_of_wallet_applications() {
+        // By `mnemonicToPrivateKey` of @ton/crypto 3.3.0.
+        let keys = [
+            (OF_V4R2.0, "15afb433b555fd7c1e9656a2293c40e15316307efef58fe6221d8bc6556897f7"),
+            (OF_V5R1.0, "51ea5faa862652172a969254f03f457e305a120564b2b6fbb7b4215fb35e2002"),
+        ];
+        for (words, public) in keys {
+            let key = |words: String| hex::encode(Mnemonic::new(words).key().unwrap().public().as_bytes());
+            assert_eq!(key(words.to_owned()), public);
+            assert_eq!(key(format!("\n {}\t", words.to_uppercase().replace(' ', " \n "))), public, "however written");
+        }
+    }
+
+    /// Addresses and hashes of signed bodies by @ton/ton 16.3.0, of the key of 32 bytes 7: seqno 7, valid until
+    /// 1 700 000 000, mode 3, the n-th message with value 1000 + n and the 32 bits n, bouncing if n is even.
+    #[test]
+    fn wallets_are_those_of_other_implementations() {
+        use WalletVersion::{V4R2, V5R1};
+        const KEY: [u8; 32] = [7; 32];
+        const ON_MAINNET: &str = "949bc8af02b9eb02b449c4e11d594f4befd433c8c6b665967b60a9f9dbfff3d0";
+        const ON_TESTNET: &str = "f4353ed65c960a639e4abc7f605cd8cebae5e841cbdc2fad2c3d0806eabf4c75";
+        const ON_DEVNET: &str = "a395f4299525f3756aec1f80e86118687f7f25ebeda8295266659213415d799b";
+        const OF_V4: &str = "2a6ee6b7ff41bfecafe383386325c7a895f4fe4ce346b18eb9c14a0152d6629c";
+        let vectors = [
+            (V4R2, GlobalId::MAINNET, OF_V4, 0, "5d48e8aec0843ae64a7f4c82f966d12977303a2a6b03eefc2af683c594d63854"),
+            (V4R2, GlobalId::MAINNET, OF_V4, 1, "c4d93b5ecf3eb65c3bab17d99b443d99900b53ca7817f1f82a72401c5dfb5369"),
+            (V4R2, GlobalId::DEVNET, OF_V4, 4, "a5df20f83e939c79b496fb776f50794c42ca20c75144bc90f7be70937fb6230a"),
+            (V5R1, GlobalId::MAINNET, ON_MAINNET, 1, "7ab6ac9998adbdbc14fdd3f97e79c714b56129a6010d0601e6090c9ef05377c9"),
+            (V5R1, GlobalId::MAINNET, ON_MAINNET, 4, "354fb99ae92f5e7157042d5542fee6670c94ee010a2bf83a47915162d2c8b018"),
+            (V5R1, GlobalId::MAINNET, ON_MAINNET, 255, "9de4e7bf18cf43dd5cf20dc4a541b2bd1ac8061cde668660226c37ed1ed7a5f0"),
+            (V5R1, GlobalId::TESTNET, ON_TESTNET, 4, "69182ff6a72e2baaa39c661a0d384090ba11751dad70f72365f817ed9a5bc230"),
+            (V5R1, GlobalId::DEVNET, ON_DEVNET, 0, "0d0f55ca67e498b6b60ab38b7cb964a61946c3a6a7f498e7056a6f881d1def9e"),
+            (V5R1, GlobalId::DEVNET, ON_DEVNET, 4, "fbe4b3c80636bf41c81032b099275f73841f1f2caeae07f4ae827a6b80b52780"),
+        ];
+        let message = |n: u32| {
+            let mut body = CellBuilder::new();
+            body.store_u32(n).unwrap();
+            let message = OutMessage::new(StdAddr::new(0, [0x11; 32].into()), Nano::new(1000 + u64::from(n)));
+            OutMessage { bounce: n % 2 == 0, ..message.body(body.build().unwrap()) }
+        };
+        for (version, network, address, count, hash) in vectors {
+            let wallet = Wallet::new(NodeKey::from_seed(&KEY), version, network).unwrap();
+            assert_eq!(wallet.address().to_string(), format!("0:{address}"), "{version} on {network}");
+            let messages: Vec<_> = (0..count).map(message).collect();
+            let signed = wallet.sign(&messages, 7, UnixSeconds(1_700_000_000), false).unwrap();
+            let body = MessageRecord::from_cell(&signed).unwrap().body;
+            assert_eq!(crate::cell_hash(&body).to_string(), hash, "{count} messages of {version} on {network}");
         }
     }
 
