@@ -39,7 +39,7 @@ pub struct ClientConfig {
 impl Default for ClientConfig {
     fn default() -> Self {
         Self {
-            deposit: Nano::from_ton(2),
+            deposit: Nano::from_ton(10),
             challenge: 3_600,
             price_cap: None,
             window: Tokens(64),

@@ -38,7 +38,7 @@ pub struct ProxyConfig {
 
 impl Default for ProxyConfig {
     fn default() -> Self {
-        Self { fee_bps: 500, worker_deposit: Nano::from_ton(2), challenge: 3_600, patience: Duration::from_secs(30) }
+        Self { fee_bps: 500, worker_deposit: Nano::from_ton(10), challenge: 3_600, patience: Duration::from_secs(30) }
     }
 }
 
