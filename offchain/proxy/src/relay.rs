@@ -193,7 +193,8 @@ impl Relay {
                 }
             }
             if waiting.is_empty()
-                && let Some((usage, receipt)) = finished.take_if(|(usage, _)| !client_here || self.consume(usage.completion))
+                && let Some((usage, receipt)) =
+                    finished.take_if(|(usage, _)| !client_here || self.consume(usage.completion))
             {
                 return self.finish(client, usage, receipt, response).await;
             }
@@ -221,7 +222,9 @@ impl Relay {
                 }
                 Step::Worker(Ok(ToPayer::Chunk { completion: tokens, data })) => {
                     if tokens < completion || tokens > self.max_completion {
-                        return Err(self.worker_broke_the_rules("token counts go backwards or beyond the announced limit"));
+                        return Err(
+                            self.worker_broke_the_rules("token counts go backwards or beyond the announced limit")
+                        );
                     }
                     if completion.0 == 0 {
                         self.place.answered();

@@ -165,7 +165,10 @@ impl Exchange {
             match step {
                 Step::Payer(Payer::Paid) => {}
                 Step::Payer(Payer::Stopped) if self.earning.consume(self.cost(released)).is_err() => {
-                    return Err(Fault::new(FaultCode::PaymentRejected, "stopped before anything was paid; nothing is billed"));
+                    return Err(Fault::new(
+                        FaultCode::PaymentRejected,
+                        "stopped before anything was paid; nothing is billed",
+                    ));
                 }
                 Step::Payer(Payer::Stopped) => {
                     let stopped = Usage { prompt: self.prompt, completion: released };
