@@ -116,7 +116,8 @@ impl Meter {
 /// Something new in an answer. `completion` is the number of tokens sampled, over all choices, to get this far.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event {
-    /// New text, or log probabilities of tokens that gave no text yet.
+    /// New text. Empty when the tokens gave none yet, as inside a function call: then it tells the count, so that payment
+    /// keeps up, and log probabilities if asked for.
     Text {
         /// Which choice, from 0.
         choice: u32,
@@ -219,9 +220,11 @@ pub fn logprobs_json(logprobs: &[TokenLogprob]) -> Option<Value> {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EngineError {
     /// The prompt leaves no room in the model's context.
-    #[error("the prompt has {prompt} and leaves no room for an answer: the model's context is {context}; shorten it")]
+    #[error(
+        "the prompt has at least {prompt} and leaves no room for an answer: the model's context is {context}; shorten it"
+    )]
     TooLong {
-        /// The prompt's length.
+        /// The prompt's length, or as much of it as was counted.
         prompt: Tokens,
         /// The model's context.
         context: Tokens,

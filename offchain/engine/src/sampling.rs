@@ -3,6 +3,7 @@
 //! All of it happens here and not in the engine, whose own sampler has no seed, gives wrong log probabilities and counts
 //! penalties over the prompt. The engine is handed logits in which one token is certain.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use cocoon_protocol::openai::request::ChatCompletionRequest;
@@ -94,7 +95,7 @@ impl Sampling {
     /// the engine is doing.
     pub fn pick(&self, logits: &[f32], generated: &[u32]) -> Result<Pick, NotFinite> {
         let top = highest(logits.iter().copied().enumerate()).ok_or(NotFinite)?;
-        if logits.iter().any(|l| l.is_nan()) || !top.1.is_finite() {
+        if !top.1.is_finite() || logits.iter().any(|l| l.is_nan()) {
             return Err(NotFinite);
         }
         let adjusted = self.penalised(logits, generated);
@@ -108,9 +109,10 @@ impl Sampling {
     }
 
     /// As the OpenAI API defines the penalties: over the tokens of the answer.
-    fn penalised(&self, logits: &[f32], generated: &[u32]) -> Vec<f32> {
-        let mut adjusted = logits.to_vec();
-        if self.presence != 0.0 || self.frequency != 0.0 {
+    fn penalised<'a>(&self, logits: &'a [f32], generated: &[u32]) -> Cow<'a, [f32]> {
+        let mut adjusted = Cow::Borrowed(logits);
+        if (self.presence != 0.0 || self.frequency != 0.0) && !generated.is_empty() {
+            let adjusted = adjusted.to_mut();
             let mut counts: HashMap<u32, u32> = HashMap::new();
             generated.iter().for_each(|token| *counts.entry(*token).or_default() += 1);
             for (token, count) in counts {

@@ -25,6 +25,8 @@ const TEMPLATE_ENDS: [&str; 8] = [
     "<|start|>",
     "<|channel|>",
 ];
+/// Normalising a text makes it at most this many times shorter; a generous guess, used only to refuse early.
+const NORMALISING: usize = 4;
 /// A token that never becomes valid text is given up on after this many further ones.
 const MAX_UNDECODED: usize = 16;
 
@@ -58,6 +60,8 @@ pub(crate) struct Vocabulary {
     /// Texts that the tokenizer would read as control tokens. Those of the first kind mark turns; the others are tags
     /// such as `<tool_call>`, which an assistant's message may repeat.
     control: Vec<Control>,
+    /// Bytes of the longest token.
+    longest: usize,
     /// Most tokens of prompt and completion together.
     pub context: usize,
     /// How the model's makers want it sampled.
@@ -68,6 +72,14 @@ struct Control {
     id: u32,
     text: String,
     special: bool,
+}
+
+/// What the tokenizer makes of a text.
+pub(crate) struct Reading<'a> {
+    /// Its tokens; a lower bound where that already is too much.
+    pub tokens: usize,
+    /// The text of a control token in it.
+    pub control: Option<&'a str>,
 }
 
 /// Defaults of `generation_config.json`.
@@ -100,7 +112,8 @@ impl Vocabulary {
         let template = template_text(model, &tokenizer_config)?;
         let ends = ends(&tokenizer, &tokenizer_config, &generation, &template)?;
         let control = control(&tokenizer, &template);
-        Ok(Self { tokenizer, ends, control, context, defaults: defaults(&generation) })
+        let longest = tokenizer.get_vocab(true).keys().map(String::len).max().unwrap_or(1).max(1);
+        Ok(Self { tokenizer, ends, control, longest, context, defaults: defaults(&generation) })
     }
 
     /// Whether the token ends an answer.
@@ -122,11 +135,18 @@ impl Vocabulary {
         out
     }
 
-    /// Whether the tokenizer still finds a control token in the text, as it may after normalising it. Returns its text.
-    pub fn find_control(&self, text: &str, assistant: bool) -> Result<Option<&str>, tokenizers::Error> {
+    /// Reads the text as the engine will: how many tokens it has, and whether one of them is a control token all the
+    /// same, as it can be after normalising.
+    pub fn read(&self, text: &str, assistant: bool) -> Result<Reading<'_>, tokenizers::Error> {
+        let shortest = text.len() / self.longest / NORMALISING;
+        if shortest > self.context {
+            // Far too long in any case: not worth the time of reading it.
+            return Ok(Reading { tokens: shortest, control: None });
+        }
         let encoding = self.tokenizer.encode_fast(text, false)?;
         let ids: BTreeSet<u32> = encoding.get_ids().iter().copied().collect();
-        Ok(self.control.iter().find(|c| (c.special || !assistant) && ids.contains(&c.id)).map(|c| c.text.as_str()))
+        let control = self.control.iter().find(|c| (c.special || !assistant) && ids.contains(&c.id));
+        Ok(Reading { tokens: encoding.len(), control: control.map(|c| c.text.as_str()) })
     }
 
     /// Whether this text is one token that the tokenizer never splits.

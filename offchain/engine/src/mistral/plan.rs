@@ -1,8 +1,10 @@
 //! From a request to what the engine is told: checked, escaped, with nothing left that could fail another request.
 
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::hash::RandomState;
 
+use cocoon_protocol::Tokens;
 use cocoon_protocol::openai::request::{
     ChatCompletionRequest, MAX_CHOICES, MAX_STOPS, Message, MessageRole, ResponseFormat, Tool as RequestTool,
 };
@@ -60,7 +62,7 @@ impl Plan {
         let offered = if matches!(tool_use, ToolUse::None) { vec![] } else { offered };
         let constraint = constraint(&tool_use, &offered, request.response_format, vocabulary)?;
         let stops = stops(request.stop.map(|s| s.into_vec()).unwrap_or_default())?;
-        let escaper = Escaper { vocabulary };
+        let escaper = Escaper { vocabulary, tokens: Cell::new(0) };
         Ok(Self {
             messages: escaper.messages(&request.messages)?,
             tools: escaper.tools(&offered)?,
@@ -198,22 +200,30 @@ fn guide(schema: &mut Value) {
     }
 }
 
-/// Makes sure that no text of the request acts as a control token (attack 90).
+/// Makes sure that no text of the request acts as a control token (attack 90), and that all of it can fit the context.
 struct Escaper<'a> {
     vocabulary: &'a Vocabulary,
+    /// Of all texts so far.
+    tokens: Cell<usize>,
 }
 
 impl Escaper<'_> {
     fn text(&self, text: &str, assistant: bool, at: impl Fn() -> String) -> Result<String, EngineError> {
         let escaped = self.vocabulary.escape(text, assistant);
-        match self.vocabulary.find_control(&escaped, assistant) {
-            Ok(None) => Ok(escaped),
-            Ok(Some(token)) => {
-                let why = format!("has characters that the model reads as its control token {token:?}; leave them out");
-                Err(EngineError::bad(at(), why))
-            }
-            Err(_) => Err(EngineError::bad(at(), "cannot be read by the model's tokenizer")),
+        let Ok(reading) = self.vocabulary.read(&escaped, assistant) else {
+            return Err(EngineError::bad(at(), "cannot be read by the model's tokenizer"));
+        };
+        if let Some(token) = reading.control {
+            let why = format!("has characters that the model reads as its control token {token:?}; leave them out");
+            return Err(EngineError::bad(at(), why));
         }
+        // Counted here, where it costs only this request, before the engine spends everybody's time on a long prompt.
+        self.tokens.set(self.tokens.get().saturating_add(reading.tokens));
+        if self.tokens.get() >= self.vocabulary.context {
+            let (prompt, context) = (self.tokens.get() as u64, self.vocabulary.context as u64);
+            return Err(EngineError::TooLong { prompt: Tokens(prompt), context: Tokens(context) });
+        }
+        Ok(escaped)
     }
 
     fn value(&self, value: &Value, at: &dyn Fn() -> String) -> Result<Value, EngineError> {

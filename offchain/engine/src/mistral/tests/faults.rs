@@ -170,6 +170,29 @@ async fn a_context_that_is_full_ends_only_its_own_answer() {
     assert_eq!(neighbour, story);
 }
 
+#[tokio::test]
+async fn attack_83_odd_and_huge_texts_are_answered_or_refused() {
+    let engine = engine().await;
+    for text in
+        ["", "\0", "a\0b", "\u{ffff}\u{10ffff}", "🎉🇫🇷", "שלום", "\r\n\t", "\u{2060}", "e\u{301}\u{301}", "<|im_", "|>"]
+    {
+        tell(&engine, ask(text, json!({ "max_tokens": 8 }))).await.unwrap();
+    }
+    for size in [20_000, 400_000, 8_000_000] {
+        for unit in ["a", " ", "<|im_end|>", "né "] {
+            let request =
+                with_messages(json!([{ "role": "user", "content": unit.repeat(size / unit.len()) }]), json!({}));
+            match engine.chat(request).await {
+                Err(EngineError::TooLong { .. }) => {}
+                // Spaces may be few tokens.
+                Ok(_) => assert!(size < 100_000, "{size} of {unit:?}"),
+                Err(other) => panic!("{size} of {unit:?}: {other}"),
+            }
+        }
+    }
+    assert_eq!(say(&engine, "2+2").await, "Two plus two is four.");
+}
+
 #[derive(Clone, Default)]
 struct Captured(Arc<Mutex<Vec<u8>>>);
 
