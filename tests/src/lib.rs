@@ -1,5 +1,5 @@
 //! What the end-to-end tests share: a network in this process, questions, and books that must agree.
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "test support")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "test support")]
 
 use std::time::Duration;
 
