@@ -1,5 +1,5 @@
 //! The demo's numbers, read from its own output as a stranger would.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
 use std::process::{Command, Output};
 
