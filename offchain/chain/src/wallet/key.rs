@@ -1,9 +1,23 @@
-//! Secret keys from mnemonics.
+//! Secret keys from mnemonics, as wallet applications make them.
+//!
+//! The words are those of BIP-39; what is made of them is TON's own, and its definition is the `mnemonic` module of
+//! [@ton/crypto](https://github.com/ton-org/ton-crypto): entropy is HMAC-SHA512 keyed with the words and fed with the
+//! password, which is empty here; the key's seed is the first half of PBKDF2-HMAC-SHA512 of the entropy; and the first
+//! byte of another such derivation is 0, which is the checksum of words without a password.
 
 use cocoon_protocol::NodeKey;
-use tonlib_core::wallet::error::MnemonicError as Tonlib;
-use tonlib_core::wallet::mnemonic::Mnemonic as TonlibMnemonic;
+use hmac::{Hmac, Mac};
+use pbkdf2::pbkdf2_hmac;
+use sha2::Sha512;
 use zeroize::{Zeroize, Zeroizing};
+
+const WORD_LIST: &str = include_str!("data/bip39-english.txt");
+const WORD_COUNT: usize = 24;
+
+/// Rounds of PBKDF2 for the seed.
+const SEED_ROUNDS: u32 = 100_000;
+/// Rounds for the checksum.
+const CHECKSUM_ROUNDS: u32 = SEED_ROUNDS / 256;
 
 /// A text is no mnemonic. The text is not repeated here, because it is a secret (attack 88).
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
@@ -44,21 +58,60 @@ impl Mnemonic {
 
     /// The key that they are.
     ///
-    /// tonlib copies the words while it derives the key and does not wipe its copies; the key itself is wiped.
+    /// Everything made on the way is wiped, except what the hash functions keep on the stack.
     pub fn key(&self) -> Result<NodeKey, MnemonicError> {
-        let words: Vec<&str> = self.words.split_whitespace().collect();
-        let count = words.len();
-        let position_of = |bad: &str| words.iter().position(|w| w.to_lowercase() == bad).map_or(0, |i| i + 1);
-        let refuse = |e| match e {
-            Tonlib::UnexpectedWordCount(_) => MnemonicError::WordCount { count },
-            Tonlib::InvalidWord(bad) => MnemonicError::UnknownWord { position: position_of(&bad) },
-            _ => MnemonicError::Checksum,
-        };
-        let mnemonic = TonlibMnemonic::new(words.clone(), &None).map_err(refuse)?;
-        let mut pair = mnemonic.to_key_pair().map_err(refuse)?;
-        // The secret half is the seed followed by the public key.
-        let seed = pair.secret_key.first_chunk::<32>().map(|seed| Zeroizing::new(*seed));
-        pair.secret_key.zeroize();
-        seed.map(|seed| NodeKey::from_seed(&seed)).ok_or(MnemonicError::Checksum)
+        let phrase = self.phrase()?;
+        // HMAC takes keys of every length; the type of `new_from_slice` has to allow for others.
+        let mac = <Hmac<Sha512> as Mac>::new_from_slice(phrase.as_bytes()).map_err(|_| MnemonicError::Checksum)?;
+        let mut bytes = mac.finalize().into_bytes();
+        let entropy = Zeroizing::new(bytes.to_vec());
+        bytes.zeroize();
+
+        let [first, ..] = *derive(&entropy, "TON seed version", CHECKSUM_ROUNDS);
+        if first != 0 {
+            return Err(MnemonicError::Checksum);
+        }
+        Ok(NodeKey::from_seed(&derive(&entropy, "TON default seed", SEED_ROUNDS)))
+    }
+
+    /// The words in small letters with one space between them, after looking each of them up.
+    fn phrase(&self) -> Result<Zeroizing<String>, MnemonicError> {
+        let count = self.words.split_whitespace().count();
+        if count != WORD_COUNT {
+            return Err(MnemonicError::WordCount { count });
+        }
+        // Never longer than what was given, so that it does not move and leave a copy behind.
+        let mut phrase = Zeroizing::new(String::with_capacity(self.words.len()));
+        for (i, word) in self.words.split_whitespace().enumerate() {
+            let known = WORD_LIST
+                .lines()
+                .find(|known| known.eq_ignore_ascii_case(word))
+                .ok_or(MnemonicError::UnknownWord { position: i + 1 })?;
+            if i > 0 {
+                phrase.push(' ');
+            }
+            phrase.push_str(known);
+        }
+        Ok(phrase)
+    }
+}
+
+/// The first 32 of the 64 bytes that PBKDF2 makes with SHA-512 as its one block: asking for fewer only cuts them off.
+fn derive(entropy: &[u8], salt: &str, rounds: u32) -> Zeroizing<[u8; 32]> {
+    let mut out = Zeroizing::new([0; 32]);
+    pbkdf2_hmac::<Sha512>(entropy, salt.as_bytes(), rounds, out.as_mut_slice());
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use sha2::{Digest, Sha256};
+
+    use super::*;
+
+    #[test]
+    fn the_word_list_is_that_of_bip_39() {
+        let hash = "2f5eed53a4727b4bf8880d8f3f199efc90e58503646d9ff8eff3a2ed3b24dbda";
+        assert_eq!(hex::encode(Sha256::digest(WORD_LIST)), hash);
     }
 }

@@ -1,21 +1,28 @@
-//! Code, data and message bodies of the wallet contracts, as tonlib has them.
+//! Code, data and message bodies of the wallet contracts.
+//!
+//! V4R2 is [wallet-contract](https://github.com/ton-blockchain/wallet-contract) (`func/wallet-v4-code.fc`); V5R1 is
+//! [wallet-contract-v5](https://github.com/ton-blockchain/wallet-contract-v5) (`types.tlb`). `data/README.md` says
+//! where their compiled code is from.
 
 use std::fmt;
 
 use cocoon_protocol::{GlobalId, NodePublicKey, Signature, UnixSeconds};
-use tonlib_core::cell::{ArcCell, BagOfCells};
-use tonlib_core::tlb_types::tlb::TLB;
-use tonlib_core::wallet::mnemonic::KeyPair;
-use tonlib_core::wallet::version_helper::VersionHelper;
-use tonlib_core::wallet::versioned::DEFAULT_WALLET_ID;
-use tonlib_core::wallet::versioned::v4::WalletExtMsgBodyV4;
-use tonlib_core::wallet::versioned::v5::WalletExtMsgBodyV5;
-use tonlib_core::wallet::wallet_version::WalletVersion as TonlibVersion;
 use tycho_types::boc::Boc;
-use tycho_types::cell::{Cell, CellBuilder};
-use tycho_types::models::{SendMsgFlags, StateInit};
+use tycho_types::cell::{Cell, CellBuilder, CellFamily, Lazy, Store};
+use tycho_types::error::Error;
+use tycho_types::models::{OutAction, SendMsgFlags, StateInit};
 
 use crate::message::OutMessage;
+
+const V4R2_CODE: &[u8] = include_bytes!("data/v4r2.code.boc");
+const V5R1_CODE: &[u8] = include_bytes!("data/v5r1.code.boc");
+
+/// The first subwallet of V4R2: what every wallet application has taken over from the first one.
+const FIRST_V4R2: i32 = 698_983_191;
+/// Operation of V5R1: a request that an external message carries and a signature covers (`signed_external`).
+const OP_SIGNED_EXTERNAL: u32 = 0x7369_676e;
+/// Operation of V4R2: send messages.
+const OP_SEND: u8 = 0;
 
 /// Kind of a wallet contract.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -42,7 +49,7 @@ impl WalletVersion {
     /// three 0, with the network id mixed in by exclusive or.
     pub const fn default_wallet_id(self, network: GlobalId) -> i32 {
         match self {
-            Self::V4R2 => DEFAULT_WALLET_ID,
+            Self::V4R2 => FIRST_V4R2,
             Self::V5R1 => network.0 ^ i32::MIN,
         }
     }
@@ -54,22 +61,29 @@ impl WalletVersion {
             Self::V5R1 => 255,
         }
     }
-
-    const fn tonlib(self) -> TonlibVersion {
-        match self {
-            Self::V4R2 => TonlibVersion::V4R2,
-            Self::V5R1 => TonlibVersion::V5R1,
-        }
-    }
 }
 
 /// Code and initial data.
 pub(super) fn state_init(version: WalletVersion, key: &NodePublicKey, wallet_id: i32) -> Result<StateInit, String> {
-    // tonlib wants a pair where the public half is enough; the secret one stays where it is.
-    let pair = KeyPair { public_key: key.as_bytes().to_vec(), secret_key: vec![] };
-    let data = VersionHelper::get_data(version.tonlib(), &pair, wallet_id).map_err(|e| e.to_string())?;
-    let code = VersionHelper::get_code(version.tonlib()).map_err(|e| e.to_string())?;
-    Ok(StateInit { code: Some(from_tonlib(code)?), data: Some(from_tonlib(&data.to_arc())?), ..Default::default() })
+    let code = match version {
+        WalletVersion::V4R2 => V4R2_CODE,
+        WalletVersion::V5R1 => V5R1_CODE,
+    };
+    let code = Boc::decode(code).map_err(|e| format!("its code: {e}"))?;
+    let data = data(version, key, wallet_id).map_err(|e| format!("its data: {e}"))?;
+    Ok(StateInit { code: Some(code), data: Some(data), ..Default::default() })
+}
+
+fn data(version: WalletVersion, key: &NodePublicKey, wallet_id: i32) -> Result<Cell, Error> {
+    let mut data = CellBuilder::new();
+    if version == WalletVersion::V5R1 {
+        data.store_bit_one()?; // Signatures are allowed.
+    }
+    data.store_u32(0)?; // The seqno.
+    data.store_u32(wallet_id.cast_unsigned())?;
+    data.store_raw(key.as_bytes(), 256)?;
+    data.store_bit_zero()?; // No plugins, as V4R2 calls them, or extensions, as V5R1 does.
+    data.build()
 }
 
 /// What is signed.
@@ -79,46 +93,43 @@ pub(super) fn unsigned_body(
     seqno: u32,
     valid_until: UnixSeconds,
     messages: &[OutMessage],
-) -> Result<Cell, String> {
-    let mut cells = vec![];
-    let mut modes = vec![];
-    for message in messages {
-        cells.push(to_tonlib(&message.to_cell().map_err(|e| e.to_string())?)?);
-        modes.push((message.mode | SendMsgFlags::IGNORE_ERROR).bits());
+) -> Result<Cell, Error> {
+    let mode = |message: &OutMessage| message.mode | SendMsgFlags::IGNORE_ERROR;
+    let mut body = CellBuilder::new();
+    if version == WalletVersion::V5R1 {
+        body.store_u32(OP_SIGNED_EXTERNAL)?;
     }
-    let body = match version {
-        WalletVersion::V4R2 => WalletExtMsgBodyV4 {
-            subwallet_id: wallet_id,
-            valid_until: valid_until.0,
-            msg_seqno: seqno,
-            opcode: 0,
-            msgs_modes: modes,
-            msgs: cells,
-        }
-        .to_cell(),
-        WalletVersion::V5R1 => {
-            // tonlib makes the first one the outermost, which is sent last.
-            cells.reverse();
-            modes.reverse();
-            WalletExtMsgBodyV5 {
-                wallet_id,
-                valid_until: valid_until.0,
-                msg_seqno: seqno,
-                msgs_modes: modes,
-                msgs: cells,
+    body.store_u32(wallet_id.cast_unsigned())?;
+    body.store_u32(valid_until.0)?;
+    body.store_u32(seqno)?;
+    match version {
+        WalletVersion::V4R2 => {
+            body.store_u8(OP_SEND)?;
+            for message in messages {
+                body.store_u8(mode(message).bits())?;
+                body.store_reference(message.to_cell()?)?;
             }
-            .to_cell()
         }
-    };
-    from_tonlib(&body.map_err(|e| e.to_string())?.to_arc())
+        WalletVersion::V5R1 => {
+            // The chain's own list of actions (`OutList`): each cell refers to what is done before it.
+            let mut list = Cell::default();
+            for message in messages {
+                let mut actions = CellBuilder::new();
+                actions.store_reference(list)?;
+                let send = OutAction::SendMsg { mode: mode(message), out_msg: Lazy::from_raw(message.to_cell()?)? };
+                send.store_into(&mut actions, Cell::empty_context())?;
+                list = actions.build()?;
+            }
+            let list = (!messages.is_empty()).then_some(list);
+            list.store_into(&mut body, Cell::empty_context())?;
+            body.store_bit_zero()?; // Nothing else, such as extensions to add.
+        }
+    }
+    body.build()
 }
 
 /// The signature goes before the rest in V4R2 and after it in V5R1.
-pub(super) fn signed_body(
-    version: WalletVersion,
-    unsigned: &Cell,
-    signature: &Signature,
-) -> Result<Cell, tycho_types::error::Error> {
+pub(super) fn signed_body(version: WalletVersion, unsigned: &Cell, signature: &Signature) -> Result<Cell, Error> {
     let mut builder = CellBuilder::new();
     match version {
         WalletVersion::V4R2 => {
@@ -131,13 +142,4 @@ pub(super) fn signed_body(
         }
     }
     builder.build()
-}
-
-fn from_tonlib(cell: &ArcCell) -> Result<Cell, String> {
-    let boc = BagOfCells::from_root(cell.as_ref().clone()).serialize(false).map_err(|e| e.to_string())?;
-    Boc::decode(boc).map_err(|e| e.to_string())
-}
-
-fn to_tonlib(cell: &Cell) -> Result<ArcCell, String> {
-    BagOfCells::parse(&Boc::encode(cell)).and_then(|boc| boc.single_root()).map_err(|e| e.to_string())
 }

@@ -10,6 +10,7 @@ use cocoon_protocol::{GlobalId, Hash256, NodeKey, NodePublicKey, StdAddr, UnixSe
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 use tycho_types::cell::{Cell, CellBuilder};
+use tycho_types::error::Error;
 use tycho_types::models::{ExtInMsgInfo, MsgInfo, OwnedMessage, StateInit};
 
 use crate::account::{AccountSnapshot, AccountStatus};
@@ -226,18 +227,18 @@ impl Wallet {
         if count > max {
             return Err(WalletError::TooMany { version, max, count });
         }
-        let build = |why: String| WalletError::Build { wallet: self.address().clone(), why };
+        let build = |e: Error| WalletError::Build { wallet: self.address().clone(), why: e.to_string() };
         let unsigned =
             layout::unsigned_body(version, self.inner.wallet_id, seqno, valid_until, messages).map_err(build)?;
         let signature = self.inner.key.sign(&crate::cell_hash(&unsigned));
-        let body = layout::signed_body(version, &unsigned, &signature).map_err(|e| build(e.to_string()))?;
+        let body = layout::signed_body(version, &unsigned, &signature).map_err(build)?;
         CellBuilder::build_from(OwnedMessage {
             info: MsgInfo::ExtIn(ExtInMsgInfo { dst: self.address().clone().into(), ..Default::default() }),
             init: deploy.then(|| self.inner.state_init.clone()),
             body: body.into(),
             layout: None,
         })
-        .map_err(|e| build(e.to_string()))
+        .map_err(build)
     }
 
     /// Sends these messages and waits until the wallet's own transaction is in a block. What it caused may still be on
@@ -310,7 +311,7 @@ mod tests {
     use super::*;
     use crate::message::MessageRecord;
 
-    /// Words and addresses of tonlib's own tests, made by wallet applications.
+    /// Words and addresses of the tests of the `tonlib-core` crate, made by wallet applications.
     const OF_V4R2: (&str, &str) = (
         "fancy carpet hello mandate penalty trial consider property top vicious exit rebuild tragic profit urban major \
          total month holiday sudden rib gather media vicious",
@@ -395,7 +396,7 @@ mod tests {
             let mut body = CellBuilder::new();
             body.store_u32(n).unwrap();
             let message = OutMessage::new(StdAddr::new(0, [0x11; 32].into()), Nano::new(1000 + u64::from(n)));
-            OutMessage { bounce: n % 2 == 0, ..message.body(body.build().unwrap()) }
+            OutMessage { bounce: n.is_multiple_of(2), ..message.body(body.build().unwrap()) }
         };
         for (version, network, address, count, hash) in vectors {
             let wallet = Wallet::new(NodeKey::from_seed(&KEY), version, network).unwrap();
@@ -404,6 +405,18 @@ mod tests {
             let signed = wallet.sign(&messages, 7, UnixSeconds(1_700_000_000), false).unwrap();
             let body = MessageRecord::from_cell(&signed).unwrap().body;
             assert_eq!(crate::cell_hash(&body).to_string(), hash, "{count} messages of {version} on {network}");
+        }
+    }
+
+    #[test]
+    fn codes_are_the_published_ones() {
+        let codes = [
+            (WalletVersion::V4R2, "feb5ff6820e2ff0d9483e7e0d62c817d846789fb4ae580c878866d959dabd5c0"),
+            (WalletVersion::V5R1, "20834b7b72b112147e1b2fb457b84e74d1a30f04f737d4f62a668e9552d2b72f"),
+        ];
+        for (version, hash) in codes {
+            let wallet = Wallet::new(NodeKey::from_seed(&[7; 32]), version, GlobalId::MAINNET).unwrap();
+            assert_eq!(crate::cell_hash(wallet.state_init().code.as_ref().unwrap()).to_string(), hash);
         }
     }
 
