@@ -16,6 +16,7 @@ use cocoon_protocol::receipt::Outcome;
 use cocoon_protocol::{Fault, FaultCode, Hash256, Nano, Price, Receipt, Tokens, Usage};
 use futures::StreamExt;
 use rand::RngCore;
+use tokio::time::{Instant, sleep_until};
 
 use crate::Worker;
 
@@ -105,6 +106,10 @@ fn check(worker: &Worker, channel: &PayeeChannel, request: &Request) -> Result<(
         let message = format!("this worker serves model {served}, not {}", request.model);
         return Err(Fault::new(FaultCode::ModelNotFound, message).param("model"));
     }
+    if !worker.approved() {
+        let message = format!("the registry does not approve model {served} any more");
+        return Err(Fault::new(FaultCode::ModelNotFound, message).param("model"));
+    }
     if !worker.price().within(&request.price) {
         let message = "the price has risen above what the request allows; read the offers again";
         return Err(Fault::new(FaultCode::PaymentRejected, message));
@@ -119,7 +124,8 @@ fn check(worker: &Worker, channel: &PayeeChannel, request: &Request) -> Result<(
 /// What the payer did.
 enum Payer {
     Paid,
-    Stopped,
+    /// The answer ends here, for this reason.
+    Stopped(Fault),
 }
 
 impl Exchange {
@@ -130,6 +136,10 @@ impl Exchange {
         let mut waiting: VecDeque<(Tokens, Bytes)> = VecDeque::new();
         let mut released = Tokens(0);
         let mut usage = None;
+        let (mut begun, mut generating) = (false, false);
+        // When something last came forward. What a payer says without paying for anything does not count, nor do payments for
+        // other answers: otherwise it could keep a place in the engine for ever.
+        let mut moved = Instant::now();
 
         // Generation starts with the first event that is asked for: not before the prompt is paid for (P3.4).
         loop {
@@ -141,7 +151,10 @@ impl Exchange {
                 waiting.pop_front();
                 response.chunk(&data);
                 released = completion;
-                wire.send(&ToPayer::Chunk { completion, data: data.into() }).await.map_err(gone)?;
+                if let Err(error) = wire.send(&ToPayer::Chunk { completion, data: data.into() }).await {
+                    return self.cut_short(wire, released, response, gone(error)).await;
+                }
+                moved = Instant::now();
             }
             if let Some(usage) = usage
                 && waiting.is_empty()
@@ -151,29 +164,31 @@ impl Exchange {
             }
             let may_generate =
                 usage.is_none() && waiting.is_empty() && self.earning.consume(self.cost(released)).is_ok();
+            if may_generate && !generating {
+                moved = Instant::now();
+            }
+            generating = may_generate;
+            // The payer hears of a slow engine before it gives us up for silence, and with us all other answers.
+            let limit = if may_generate { patience / 5 * 4 } else { patience };
             let step = tokio::select! {
                 biased;
-                frame = wire.recv() => match frame {
-                    Ok(frame) => Step::Payer(payer(&self.worker, &self.earning, frame).await),
+                // First, so that a flood of frames cannot put it off.
+                () = sleep_until(moved + limit) => Step::Impatient,
+                frame = wire.recv() => Step::Payer(match frame {
+                    Ok(frame) => payer(&self.worker, &self.earning, frame).await,
                     // A payer that goes away is billed for what was released (P3.9).
-                    Err(_) => Step::Payer(Payer::Stopped),
-                },
+                    Err(error) => Payer::Stopped(gone(error)),
+                }),
                 event = self.answer.next(), if may_generate => Step::Event(event),
                 _ = changes.changed(), if !may_generate => Step::Payer(Payer::Paid),
-                () = tokio::time::sleep(patience), if !may_generate => Step::Impatient,
             };
+            if matches!(step, Step::Event(_)) {
+                begun = true;
+                moved = Instant::now();
+            }
             match step {
                 Step::Payer(Payer::Paid) => {}
-                Step::Payer(Payer::Stopped) if self.earning.consume(self.cost(released)).is_err() => {
-                    return Err(Fault::new(
-                        FaultCode::PaymentRejected,
-                        "stopped before anything was paid; nothing is billed",
-                    ));
-                }
-                Step::Payer(Payer::Stopped) => {
-                    let stopped = Usage { prompt: self.prompt, completion: released };
-                    return self.finish(wire, stopped, response, Outcome::Stopped).await;
-                }
+                Step::Payer(Payer::Stopped(why)) => return self.cut_short(wire, released, response, why).await,
                 Step::Event(Some(Ok(Event::Finished { usage: final_usage }))) => usage = Some(final_usage),
                 Step::Event(Some(Ok(event))) => waiting.push_back(self.chunk(event)?),
                 Step::Event(Some(Err(error))) => {
@@ -183,17 +198,38 @@ impl Exchange {
                 Step::Event(None) => {
                     return Err(Fault::new(FaultCode::WorkerFailed, "the engine ended the answer early"));
                 }
-                // A payer that stops paying is billed for what was released, like one that goes away.
-                Step::Impatient if self.earning.consume(self.cost(released)).is_ok() => {
-                    let stopped = Usage { prompt: self.prompt, completion: released };
-                    return self.finish(wire, stopped, response, Outcome::Stopped).await;
+                Step::Impatient if may_generate && begun => {
+                    tracing::warn!("the engine is silent in mid-answer");
+                    return Err(Fault::new(FaultCode::WorkerFailed, "the engine does not go on; nothing is billed"));
                 }
+                Step::Impatient if may_generate => {
+                    let message = "no place in the engine became free in time; nothing is billed, try again";
+                    return Err(Fault::new(FaultCode::Overloaded, message).retry_after_ms(5_000));
+                }
+                // A payer that stops paying is billed for what was released, like one that goes away.
                 Step::Impatient => {
                     let message = format!("no voucher came for {} s; nothing is billed", patience.as_secs());
-                    return Err(Fault::new(FaultCode::PaymentTimeout, message));
+                    let why = Fault::new(FaultCode::PaymentTimeout, message);
+                    return self.cut_short(wire, released, response, why).await;
                 }
             }
         }
+    }
+
+    /// Ends the answer before its time: bills what was released (P3.9), or nothing, for this reason, when not even the prompt is
+    /// paid for.
+    async fn cut_short(
+        self,
+        wire: &mut Wire<ToPayer, ToPayee>,
+        released: Tokens,
+        response: ResponseHasher,
+        why: Fault,
+    ) -> Result<(), Fault> {
+        if self.earning.consume(self.cost(released)).is_err() {
+            return Err(why);
+        }
+        let usage = Usage { prompt: self.prompt, completion: released };
+        self.finish(wire, usage, response, Outcome::Stopped).await
     }
 
     fn cost(&self, completion: Tokens) -> Nano {
@@ -204,7 +240,9 @@ impl Exchange {
     fn chunk(&mut self, event: Event) -> Result<(Tokens, Bytes), Fault> {
         let (mut choice, completion) = match event {
             Event::Text { choice, text, logprobs, completion } => {
-                let delta = Delta { content: Some(text), ..Delta::default() };
+                // Tokens inside a tool call give no text yet; the chunk carries their count only.
+                let content = (!text.is_empty()).then_some(text);
+                let delta = Delta { content, ..Delta::default() };
                 let logprobs = logprobs_json(&logprobs);
                 (ChunkChoice { index: choice, delta, logprobs, finish_reason: None }, completion)
             }
@@ -265,8 +303,16 @@ impl Exchange {
                 };
                 Ok::<_, BooksError>(Some(receipt.sign(worker.node_key())?))
             })
-            .await
-            .map_err(money)?;
+            .await;
+        let receipt = match receipt {
+            // Billed, but not on disk. A fault would promise that it is not billed, so the stream just breaks off: the payer
+            // begins another session, which compares the books (P2.3).
+            Err(error @ (BooksError::Store(_) | BooksError::Stopping)) => {
+                tracing::error!(%error, "an answer could not be booked");
+                return Ok(());
+            }
+            other => other.map_err(money)?,
+        };
         let Some(receipt) = receipt else { return Err(Fault::new(FaultCode::Internal, "no receipt was made")) };
         // From here on the answer is billed: a payer that is gone learns of it at the next session.
         let told = wire.send(&ToPayer::Finished { usage, receipt: Box::new(receipt) }).await;
@@ -287,13 +333,16 @@ async fn payer(worker: &Worker, earning: &Earning, frame: ToPayee) -> Payer {
             Ok(()) => Payer::Paid,
             Err(error) => {
                 tracing::warn!(%error, "a voucher is refused; the answer ends here");
-                Payer::Stopped
+                Payer::Stopped(Fault::new(FaultCode::PaymentRejected, format!("{error}; nothing is billed")))
             }
         },
-        ToPayee::Stop => Payer::Stopped,
+        ToPayee::Stop => {
+            let message = "stopped before anything was paid; nothing is billed";
+            Payer::Stopped(Fault::new(FaultCode::PaymentRejected, message))
+        }
         ToPayee::Request(_) => {
             tracing::warn!("a second request on one stream; the answer ends here");
-            Payer::Stopped
+            Payer::Stopped(Fault::new(FaultCode::Protocol, "a second request on one stream; nothing is billed"))
         }
     }
 }

@@ -98,11 +98,25 @@ impl Worker {
         self.tasks.wait().await;
     }
 
-    /// One session, from dialling to the end of the link.
+    /// One session, from dialling to the end of the link and of the answers that went over it: the next session tells the proxy
+    /// what is billed (P2.3), and nothing may be billed unknown to it after that.
     pub async fn session(self: Arc<Self>, proxy: SocketAddr, key: NodePublicKey) -> Result<LinkError, WorkerError> {
+        let answers = TaskTracker::new();
+        let ended = self.clone().serve_link(&answers, proxy, key).await;
+        answers.close();
+        answers.wait().await;
+        ended
+    }
+
+    async fn serve_link(
+        self: Arc<Self>,
+        answers: &TaskTracker,
+        proxy: SocketAddr,
+        key: NodePublicKey,
+    ) -> Result<LinkError, WorkerError> {
         let link = self.node.endpoint().connect(proxy, &Expect::node(Role::Proxy, key)).await?;
         let _close = CloseOnDrop(link.clone());
-        let mut wire: Wire<SessionOpen, SessionReady> = Wire::new(link.open()?);
+        let mut wire: Wire<SessionOpen, SessionReady> = Wire::new(link.open()?, self.config.patience);
         let info = self.engine.info();
         let offer = Offer {
             model: info.model,
@@ -133,14 +147,16 @@ impl Worker {
             tokio::select! {
                 stream = link.accept() => match stream {
                     Ok(stream) => {
-                        self.tasks.spawn(answer::serve(self.clone(), channel.clone(), Wire::new(stream)));
+                        let wire = Wire::new(stream, self.config.patience);
+                        self.tasks.spawn(answers.track_future(answer::serve(self.clone(), channel.clone(), wire)));
                     }
                     Err(reason) => return Ok(reason),
                 },
                 frame = wire.recv() => match frame {
                     Ok(SessionReady::Refused(fault)) => return Err(WorkerError::Refused(fault)),
                     Ok(_) => {}
-                    Err(_) => return Ok(link.closed().await),
+                    // A proxy that ends the session has no use for the link either.
+                    Err(error) => return link.error().ok_or(WorkerError::Wire(error)),
                 },
             }
         }
@@ -148,6 +164,11 @@ impl Worker {
 
     pub(crate) fn engine(&self) -> &dyn Engine {
         &*self.engine
+    }
+
+    /// Whether the registry still approves the model: it may have been revoked since the start.
+    pub(crate) fn approved(&self) -> bool {
+        self.node.registry().model_active(&self.model(), self.node.now())
     }
 
     pub(crate) fn model(&self) -> ModelHash {
