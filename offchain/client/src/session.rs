@@ -50,7 +50,7 @@ impl Session {
             fault(code, e.to_string())
         })?;
         let gone = |e: &dyn std::fmt::Display| fault(FaultCode::ProxyFailed, e.to_string());
-        let mut wire: Wire<SessionOpen, SessionReady> = Wire::new(link.open().map_err(|e| gone(&e))?);
+        let mut wire: Wire<SessionOpen, SessionReady> = Wire::new(link.open().map_err(|e| gone(&e))?, config.patience);
         let open = SessionOpen::Client { channel: Box::new(channel.terms().clone()) };
         wire.send(&open).await.map_err(|e| gone(&e))?;
         let ready = tokio::time::timeout(config.patience, wire.recv()).await.map_err(|_| gone(&"it did not answer"))?;
@@ -118,7 +118,7 @@ impl Session {
         let stream = self.link.open().map_err(|e| {
             Fault::new(FaultCode::ProxyFailed, format!("the link to the proxy is down ({e}); ask again"))
         })?;
-        Ok(Wire::new(stream))
+        Ok(Wire::new(stream, self.config.patience))
     }
 
     /// Checks a worker's evidence: an approved image on an approved platform, in the role of a worker.

@@ -3,16 +3,12 @@
 use std::collections::HashMap;
 use std::future::Future;
 use std::sync::Arc;
-use std::time::Duration;
 
 use cocoon_node::books::PayeeChannel;
 use cocoon_protocol::StdAddr;
 use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-
-/// How long answers of a replaced session may take to let go.
-const GRACE: Duration = Duration::from_secs(5);
 
 /// A client that has dialled in, the channel that it pays from, and its answers under way.
 pub(crate) struct ClientSession {
@@ -26,24 +22,22 @@ impl ClientSession {
         &self.channel
     }
 
-    /// Cancelled when another session takes this one's place.
+    /// Cancelled when the link has ended or another session takes this one's place: the client is not here any more.
     pub fn ended(&self) -> &CancellationToken {
         &self.ended
     }
 
-    /// Carries an answer until it is done or the session is replaced.
+    /// Carries an answer until it is done. It is never dropped half-way, which would leave the worker paid and our books
+    /// without it; it watches [`ClientSession::ended`] instead.
     pub fn carry(&self, answer: impl Future<Output = ()> + Send + 'static) {
-        let ended = self.ended.clone();
-        self.answers.spawn(async move { ended.run_until_cancelled(answer).await });
+        self.answers.spawn(answer);
     }
 
-    /// Waits for answers under way; a link that has ended settles them as if the client had stopped.
-    pub async fn settle(&self, patience: Duration) {
+    /// Ends answers under way as if the client had stopped them, and waits until they are billed.
+    pub async fn settle(&self) {
+        self.ended.cancel();
         self.answers.close();
-        if tokio::time::timeout(patience, self.answers.wait()).await.is_err() {
-            self.ended.cancel();
-            let _ = tokio::time::timeout(GRACE, self.answers.wait()).await;
-        }
+        self.answers.wait().await;
     }
 }
 
@@ -60,13 +54,23 @@ impl Clients {
             ended: CancellationToken::new(),
             answers: TaskTracker::new(),
         });
+        // A third session must not overtake: it waits for this one, and so for the first one's answers.
+        let _beginning = session.answers.token();
         let old = self.0.lock().insert(channel.address().clone(), session.clone());
         if let Some(old) = old {
             // Its link is dead or about to be; what it has passed on is settled first.
-            old.settle(GRACE).await;
-            old.ended.cancel();
+            old.settle().await;
         }
         session
+    }
+
+    /// Ends all sessions, as [`ClientSession::settle`] does.
+    pub async fn settle_all(&self) {
+        let all: Vec<_> = self.0.lock().values().cloned().collect();
+        all.iter().for_each(|session| session.ended.cancel());
+        for session in all {
+            session.settle().await;
+        }
     }
 
     /// Forgets a session, unless another has taken its place.

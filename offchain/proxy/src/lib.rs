@@ -15,9 +15,10 @@ use std::time::Duration;
 
 use cocoon_link::{Link, Listener};
 use cocoon_node::wire::{Wire, WireError};
-use cocoon_node::{ChannelError, Node};
+use cocoon_node::{ChannelError, Node, RegistryView};
 use cocoon_protocol::frame::{ChannelTerms, Offer, SessionOpen, SessionReady};
-use cocoon_protocol::{Fault, FaultCode, GlobalId, Nano, Role, StdAddr, UnixSeconds};
+use cocoon_protocol::{Fault, FaultCode, GlobalId, ModelHash, Nano, NodePublicKey, Role, StdAddr, UnixSeconds};
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::clients::{ClientSession, Clients};
@@ -66,9 +67,11 @@ impl Proxy {
         })
     }
 
-    /// Accepts clients and workers until the node stops, then waits for what is under way.
+    /// Accepts clients and workers until the node stops; then ends what is under way, bills it, and closes the links.
     pub async fn serve(self: Arc<Self>, listener: Listener) {
         let stop = self.node.stopping();
+        // Later than the node's stop: the workers' links must outlive the answers.
+        let over = CancellationToken::new();
         loop {
             let accepted = tokio::select! {
                 () = stop.cancelled() => break,
@@ -78,18 +81,17 @@ impl Proxy {
                 (from, Ok(link)) => {
                     tracing::info!(%from, role = %link.peer().role, node = %link.peer().node_key, "a peer has dialled in");
                     let session = self.clone().session(link.clone());
-                    let stop = stop.clone();
+                    let over = over.clone();
                     self.tasks.spawn(async move {
-                        tokio::select! {
-                            () = session => {}
-                            () = stop.cancelled() => {}
-                        }
+                        over.run_until_cancelled(session).await;
                         link.close("the session is over");
                     });
                 }
                 (from, Err(error)) => tracing::info!(%from, %error, "a peer is refused"),
             }
         }
+        self.clients.settle_all().await;
+        over.cancel();
         self.tasks.close();
         self.tasks.wait().await;
     }
@@ -108,11 +110,14 @@ impl Proxy {
     }
 
     async fn session(self: Arc<Self>, link: Link) {
-        let Ok(stream) = link.accept().await else { return };
-        let mut wire = Wire::new(stream);
-        let opened = match tokio::time::timeout(self.patience(), wire.recv()).await {
-            Ok(Ok(opened)) => opened,
-            Ok(Err(error)) => return tracing::info!(%error, "a peer sent no valid session frame"),
+        let opening = async {
+            let mut wire = Wire::new(link.accept().await.ok()?, self.patience());
+            Some((wire.recv().await, wire))
+        };
+        let (opened, mut wire) = match tokio::time::timeout(self.patience(), opening).await {
+            Ok(Some((Ok(opened), wire))) => (opened, wire),
+            Ok(Some((Err(error), _))) => return tracing::info!(%error, "a peer sent no valid session frame"),
+            Ok(None) => return,
             Err(_) => return tracing::info!("a peer sent no session frame"),
         };
         let role = link.peer().role;
@@ -138,11 +143,12 @@ impl Proxy {
         wire: &mut Wire<SessionReady, SessionOpen>,
         terms: ChannelTerms,
     ) -> Result<(), Fault> {
+        own_channel(&terms, &link.peer().node_key)?;
         let channel = self.node.payee_channel(&terms).await.map_err(refused)?;
         let client = self.clients.begin(channel.clone()).await;
         self.clone().client_session(link, wire, &client).await;
         // The link has ended: answers under way are settled as if the client had stopped them.
-        client.settle(self.patience()).await;
+        client.settle().await;
         self.clients.end(&client);
         Ok(())
     }
@@ -163,7 +169,7 @@ impl Proxy {
             loop {
                 tokio::select! {
                     stream = link.accept() => match stream {
-                        Ok(stream) => client.carry(relay::serve(self.clone(), client.clone(), Wire::new(stream))),
+                        Ok(stream) => client.carry(relay::serve(self.clone(), client.clone(), Wire::new(stream, self.patience()))),
                         Err(_) => return,
                     },
                     _ = changes.changed() => break,
@@ -185,13 +191,7 @@ impl Proxy {
     ) -> Result<(), Fault> {
         let key = link.peer().node_key;
         self.node.check_worker(&owner, &key).await.map_err(refused)?;
-        let (registry, now) = (self.node.registry(), self.now());
-        for offer in &offers {
-            if !registry.model_active(&offer.model, now) {
-                let message = format!("model {} is not approved by the registry", offer.model);
-                return Err(Fault::new(FaultCode::ModelNotFound, message));
-            }
-        }
+        acceptable(&offers, &self.node.registry(), self.now())?;
         let channel = {
             let _one_at_a_time = self.opening.lock().await;
             let terms = ChannelTerms {
@@ -209,7 +209,8 @@ impl Proxy {
         }
         let ready = SessionReady::Worker { channel: channel.terms().clone() };
         wire.send(&ready).await.map_err(|e| Fault::new(FaultCode::Protocol, e.to_string()))?;
-        let sessions = offers.into_iter().map(|o| Arc::new(WorkerSession::new(link.clone(), o, channel.clone())));
+        let sessions =
+            offers.into_iter().map(|o| Arc::new(WorkerSession::new(link.clone(), o, channel.clone(), self.patience())));
         let _registered = self.workers.add(sessions.collect());
         tracing::info!(worker = %key, "a worker is serving");
         tokio::select! {
@@ -219,6 +220,11 @@ impl Proxy {
                 Ok(())
             }
         }
+    }
+
+    /// Whether the registry still approves a model: workers that offered it may be connected when it is revoked.
+    pub(crate) fn approves(&self, model: &ModelHash) -> bool {
+        self.node.registry().model_active(model, self.now())
     }
 
     pub(crate) fn workers(&self) -> &Arc<Workers> {
@@ -244,6 +250,29 @@ impl Proxy {
 
 fn refused(error: ChannelError) -> Fault {
     Fault::new(FaultCode::PaymentRejected, error.to_string())
+}
+
+/// A client pays from its own channel. Whoever could name another's would end that one's session and read its books.
+fn own_channel(terms: &ChannelTerms, client: &NodePublicKey) -> Result<(), Fault> {
+    if terms.payer_key == *client { Ok(()) } else { Err(refused(ChannelError::Foreign("payer key"))) }
+}
+
+/// Whether a worker may offer this: models that are approved, each once, by the DAO's name. Clients know models by name, so a
+/// wrong one would hide the model of all other workers from them.
+fn acceptable(offers: &[Offer], registry: &RegistryView, now: UnixSeconds) -> Result<(), Fault> {
+    let refuse = |model, why| Err(Fault::new(FaultCode::ModelNotFound, format!("model {model} {why}")));
+    for (i, offer) in offers.iter().enumerate() {
+        if !registry.model_active(&offer.model, now) {
+            return refuse(offer.model, "is not approved by the registry");
+        }
+        if registry.model_name(&offer.model) != Some(offer.name.as_str()) {
+            return refuse(offer.model, "has another name in the registry; offer it by that");
+        }
+        if offers.iter().take(i).any(|other| other.model == offer.model) {
+            return refuse(offer.model, "is offered twice; offer each model once");
+        }
+    }
+    Ok(())
 }
 
 /// A session stream carries nothing after its first frames; its end is the session's.

@@ -11,6 +11,7 @@ use cocoon_protocol::frame::{Request, ToPayee, ToPayer};
 use cocoon_protocol::hash::{ResponseHasher, request_hash};
 use cocoon_protocol::receipt::Expected;
 use cocoon_protocol::{Fault, FaultCode, Hash256, Price, SignedReceipt, Tokens, Usage};
+use tokio::time::{Instant, sleep_until};
 
 use crate::Proxy;
 use crate::clients::ClientSession;
@@ -24,13 +25,17 @@ type WorkerWire = Wire<ToPayee, ToPayer>;
 
 /// Relays the question on this stream. Everything that goes wrong is told to the client, and nothing is billed then.
 pub(crate) async fn serve(proxy: Arc<Proxy>, client: Arc<ClientSession>, mut wire: ClientWire) {
-    let fault = match begin(&proxy, &client, &mut wire).await {
-        Ok(mut relay) => relay.run(&mut wire).await.err(),
-        Err(fault) => Some(fault),
+    // Until a worker has accepted nobody pays, so nothing is lost when a client that is gone is dropped there and then.
+    let begun = client.ended().run_until_cancelled(begin(&proxy, &client, &mut wire)).await;
+    let fault = match begun {
+        None => return,
+        Some(Ok(mut relay)) => relay.run(&mut wire).await.err(),
+        Some(Err(fault)) => Some(fault),
     };
     if let Some(fault) = fault {
         tracing::info!(code = fault.code.as_str(), "a request ended without an answer");
-        if wire.send(&ToPayer::Fault(fault)).await.is_ok() {
+        let told = client.ended().run_until_cancelled(wire.send(&ToPayer::Fault(fault))).await;
+        if matches!(told, Some(Ok(()))) {
             let _ = wire.finish();
         }
     }
@@ -49,6 +54,10 @@ struct Relay {
     price: Price,
     prompt: Tokens,
     max_completion: Tokens,
+    /// The worker was told to end the answer.
+    stopped: bool,
+    /// Until when whoever must move next has to.
+    deadline: Instant,
 }
 
 fn client_gone(error: WireError) -> Fault {
@@ -79,6 +88,11 @@ async fn begin(proxy: &Arc<Proxy>, client: &Arc<ClientSession>, wire: &mut Clien
         let message =
             format!("this session is paid from channel {}, not {}", client.channel().address(), request.channel);
         return Err(Fault::new(FaultCode::PaymentRejected, message));
+    }
+    if !proxy.approves(&request.model) {
+        let message =
+            format!("the registry does not approve model {}; list the models for what is served", request.model);
+        return Err(Fault::new(FaultCode::ModelNotFound, message).param("model"));
     }
     let hash = request_hash(&request.body);
     let price = request.price;
@@ -129,7 +143,7 @@ async fn attempt(
     };
     let (prompt, max_completion, evidence) = match accepted {
         ToPayer::Accepted { prompt, max_completion, evidence } => (prompt, max_completion, evidence),
-        ToPayer::Fault(fault) => return Err(fault),
+        ToPayer::Fault(fault) => return Err(refusal(fault, &place)),
         _ => {
             place.failed();
             return Err(worker_gone("it sent an answer before accepting"));
@@ -156,11 +170,31 @@ async fn attempt(
         price,
         prompt,
         max_completion,
+        stopped: false,
+        deadline: Instant::now() + proxy.patience(),
     })
+}
+
+/// What the client is told when a worker does not accept: what is wrong with the request is the client's affair, what is
+/// wrong with our own channel or price is not. A worker that fails fast must not attract more (see `route`).
+fn refusal(fault: Fault, place: &Place) -> Fault {
+    match fault.code {
+        FaultCode::BadRequest | FaultCode::ContextLengthExceeded | FaultCode::ModelNotFound => fault,
+        FaultCode::Overloaded => {
+            place.failed();
+            fault
+        }
+        _ => {
+            place.failed();
+            tracing::warn!(worker = %place.worker().key(), %fault, "a worker does not accept");
+            worker_gone(format!("it refused with {}", fault.code.as_str()))
+        }
+    }
 }
 
 enum Step {
     Client(Result<ToPayee, WireError>),
+    ClientLeft,
     Worker(Result<ToPayer, WireError>),
     Covered,
     Impatient,
@@ -168,7 +202,7 @@ enum Step {
 
 impl Relay {
     async fn run(&mut self, client: &mut ClientWire) -> Result<(), Fault> {
-        let patience = self.proxy.patience();
+        let ended = self.client.ended().clone();
         let mut changes = self.client.channel().changes();
         let mut response = ResponseHasher::default();
         let mut waiting: VecDeque<(Tokens, Vec<u8>)> = VecDeque::new();
@@ -178,7 +212,9 @@ impl Relay {
         // is told to stop and the rest is settled without the client.
         let mut client_here = true;
         loop {
-            self.pass_money_on().await?;
+            if finished.is_none() {
+                self.pass_money_on().await?;
+            }
             while let Some((tokens, data)) = waiting.pop_front() {
                 if !client_here {
                     continue;
@@ -187,10 +223,12 @@ impl Relay {
                     waiting.push_front((tokens, data));
                     break;
                 }
-                if client.send(&ToPayer::Chunk { completion: tokens, data }).await.is_err() {
-                    client_here = false;
-                    self.stop_worker(finished.is_some()).await?;
-                }
+                let chunk = ToPayer::Chunk { completion: tokens, data };
+                client_here = matches!(ended.run_until_cancelled(client.send(&chunk)).await, Some(Ok(())));
+                self.moved();
+            }
+            if !client_here {
+                self.stop_worker().await;
             }
             if waiting.is_empty()
                 && let Some((usage, receipt)) =
@@ -198,12 +236,14 @@ impl Relay {
             {
                 return self.finish(client, usage, receipt, response).await;
             }
+            // With something of the worker's in hand it is the client's turn to pay.
             let blocked = finished.is_some() || !waiting.is_empty();
             let step = tokio::select! {
                 frame = client.recv(), if client_here => Step::Client(frame),
+                () = ended.cancelled(), if client_here => Step::ClientLeft,
                 frame = self.wire.recv(), if !blocked => Step::Worker(frame),
                 _ = changes.changed() => Step::Covered,
-                () = tokio::time::sleep(patience) => Step::Impatient,
+                () = sleep_until(self.deadline) => Step::Impatient,
             };
             match step {
                 Step::Covered => {}
@@ -212,19 +252,13 @@ impl Relay {
                     if let Err(error) = earning.pay(authorised, &voucher, self.proxy.now()).await {
                         tracing::warn!(%error, "a client's voucher is refused; its answer ends here");
                         client_here = false;
-                        self.stop_worker(finished.is_some()).await?;
                     }
                 }
-                Step::Client(Ok(ToPayee::Stop)) => self.stop_worker(finished.is_some()).await?,
-                Step::Client(Ok(ToPayee::Request(_)) | Err(_)) => {
-                    client_here = false;
-                    self.stop_worker(finished.is_some()).await?;
-                }
+                Step::Client(Ok(ToPayee::Stop)) => self.stop_worker().await,
+                Step::Client(Ok(ToPayee::Request(_)) | Err(_)) | Step::ClientLeft => client_here = false,
                 Step::Worker(Ok(ToPayer::Chunk { completion: tokens, data })) => {
                     if tokens < completion || tokens > self.max_completion {
-                        return Err(
-                            self.worker_broke_the_rules("token counts go backwards or beyond the announced limit")
-                        );
+                        return Err(self.worker_failed("token counts go backwards or beyond the announced limit"));
                     }
                     if completion.0 == 0 {
                         self.place.answered();
@@ -232,36 +266,65 @@ impl Relay {
                     completion = tokens;
                     response.chunk(&data);
                     waiting.push_back((tokens, data));
+                    self.moved();
                 }
-                Step::Worker(Ok(ToPayer::Finished { usage, receipt })) => finished = Some((usage, *receipt)),
-                Step::Worker(Ok(ToPayer::Fault(fault))) => {
-                    self.place.failed();
-                    return Err(fault);
+                Step::Worker(Ok(ToPayer::Finished { usage, receipt })) => {
+                    let fits = completion <= usage.completion && usage.completion <= self.max_completion;
+                    if usage.prompt != self.prompt || !fits {
+                        return Err(self.worker_failed("a final usage that does not fit the chunks (attack 77)"));
+                    }
+                    finished = Some((usage, *receipt));
+                    self.moved();
                 }
-                Step::Worker(Ok(ToPayer::Accepted { .. })) => {
-                    return Err(self.worker_broke_the_rules("it accepted twice"));
-                }
-                Step::Worker(Err(error)) => {
-                    self.place.failed();
-                    return Err(worker_gone(error));
-                }
+                Step::Worker(Ok(ToPayer::Fault(fault))) => return Err(self.worker_gave_up(fault)),
+                Step::Worker(Ok(ToPayer::Accepted { .. })) => return Err(self.worker_failed("it accepted twice")),
+                Step::Worker(Err(error)) => return Err(self.worker_failed(&error.to_string())),
                 Step::Impatient if blocked => {
                     client_here = false;
-                    self.stop_worker(finished.is_some()).await?;
+                    self.hurry();
                 }
-                Step::Impatient => {
-                    return Err(self.worker_broke_the_rules(&format!("silent for {} s", patience.as_secs())));
-                }
+                // Silence may be the client's fault: a worker waits for its money, too. Only one that does not even obey is
+                // at fault itself.
+                Step::Impatient if !self.stopped => self.stop_worker().await,
+                Step::Impatient => return Err(self.worker_failed("it does not end the answer when told to")),
             }
         }
     }
 
-    /// Ends the worker's link: its books and ours may differ by now, and the next session compares them (P2.3).
-    fn worker_broke_the_rules(&self, what: &str) -> Fault {
+    /// Something has come forward, so whoever is next has its time. An answer that is to end gets no more of it.
+    fn moved(&mut self) {
+        if !self.stopped {
+            self.deadline = Instant::now() + self.proxy.patience();
+        }
+    }
+
+    /// A part of the patience that the client has with us, so that it hears from us before it gives us up.
+    fn hurry(&mut self) {
+        self.deadline = Instant::now() + self.proxy.patience() / 3;
+    }
+
+    /// Ends the worker's link: its books and ours may differ by now, and the next session compares them (P2.3). On a link that
+    /// goes on, every later voucher would be short of what the worker has billed.
+    fn worker_failed(&self, what: &str) -> Fault {
         self.place.failed();
-        tracing::warn!(worker = %self.worker.key(), %what, "a worker broke the rules; its link is closed");
+        tracing::warn!(worker = %self.worker.key(), %what, "a worker failed in mid-answer; its link is closed");
         self.worker.close(what);
         worker_gone(what)
+    }
+
+    /// The worker says that there is no answer: nothing is billed on either hop.
+    fn worker_gave_up(&self, fault: Fault) -> Fault {
+        match fault.code {
+            // Nobody paid and the worker noticed first, or the engine cannot do what was asked.
+            FaultCode::PaymentTimeout | FaultCode::BadRequest => fault,
+            FaultCode::PaymentRejected if self.stopped => fault,
+            // Our vouchers, not the client's.
+            FaultCode::PaymentRejected => self.worker_failed("it refuses this proxy's vouchers"),
+            _ => {
+                self.place.failed();
+                fault
+            }
+        }
     }
 
     /// Whether output up to this many tokens is covered by the client's vouchers.
@@ -280,11 +343,24 @@ impl Relay {
             return Ok(());
         }
         let (authorised, voucher) = payment.authorise(amount).map_err(money)?;
-        self.wire.send(&ToPayee::Pay { authorised, voucher }).await.map_err(worker_gone)
+        self.moved();
+        self.tell_worker(&ToPayee::Pay { authorised, voucher }).await;
+        Ok(())
     }
 
-    async fn stop_worker(&mut self, finished: bool) -> Result<(), Fault> {
-        if finished { Ok(()) } else { self.wire.send(&ToPayee::Stop).await.map_err(worker_gone) }
+    /// Tells the worker to end the answer, once.
+    async fn stop_worker(&mut self) {
+        if !std::mem::replace(&mut self.stopped, true) {
+            self.hurry();
+            self.tell_worker(&ToPayee::Stop).await;
+        }
+    }
+
+    /// A worker that takes nothing more may have said why, or even finished and billed: its own frames tell.
+    async fn tell_worker(&mut self, frame: &ToPayee) {
+        if let Err(error) = self.wire.send(frame).await {
+            tracing::debug!(%error, worker = %self.worker.key(), "a worker takes no frames");
+        }
     }
 
     /// Checks the receipt, pays the worker exactly, bills the client and hands the receipt on.
@@ -305,28 +381,41 @@ impl Relay {
             prompt: self.prompt,
             completion: usage.completion,
         };
-        receipt.verify(&peer.node_key, &expected).map_err(|error| {
-            let fault = Fault::new(FaultCode::ReceiptInvalid, format!("{error}; nothing is billed"));
-            let _ = self.worker_broke_the_rules(&fault.message);
+        let invalid = |why: String| {
+            let fault = Fault::new(FaultCode::ReceiptInvalid, format!("{why}; nothing is billed"));
+            let _ = self.worker_failed(&fault.message);
             fault
-        })?;
+        };
+        receipt.verify(&peer.node_key, &expected).map_err(|error| invalid(error.to_string()))?;
+        let (offer, channel) = (self.worker.offer(), self.worker.channel().address());
+        if receipt.receipt.price != offer.price || receipt.receipt.channel != *channel {
+            return Err(invalid("the receipt's price or channel is not the one agreed on".to_owned()));
+        }
         let (Some(earning), Some(payment)) = (self.earning.take(), self.payment.take()) else {
             return Err(Fault::new(FaultCode::Internal, "the request was billed already"));
         };
-        let exact = payment.bill(receipt.receipt.cost).await.map_err(money)?;
+        // The worker has billed it; if we cannot, the books differ.
+        let exact = payment.bill(receipt.receipt.cost).await.map_err(|error| self.worker_failed(&error.to_string()))?;
         if self.wire.send(&ToPayee::Pay { authorised: receipt.receipt.cost, voucher: exact }).await.is_ok() {
             let _ = self.wire.finish();
         }
         // A client that went away may have paid for less than the worker had released by then.
         let cost = self.price.cost(usage).min(earning.covered());
+        if let Err(error) = earning.finish(cost, |_| Ok::<_, BooksError>(None)).await {
+            // Billed, but not on disk. A fault would promise that it is not billed, so the stream just breaks off: the client
+            // begins another session, which compares the books (P2.3).
+            tracing::error!(%error, "an answer could not be booked");
+            return Ok(());
+        }
         metrics::counter!("cocoon_proxy_answers_total").increment(1);
         metrics::counter!("cocoon_proxy_completion_tokens_total").increment(usage.completion.0);
         metrics::counter!("cocoon_proxy_billed_nano_total").increment(cost.get());
-        earning.finish(cost, |_| Ok::<_, BooksError>(None)).await.map_err(money)?;
-        let told = client.send(&ToPayer::Finished { usage, receipt: Box::new(receipt) }).await;
-        if told.is_ok() {
-            self.client.channel().collect_exact(client, || self.proxy.now(), self.proxy.patience()).await;
-        }
+        let goodbye = async {
+            if client.send(&ToPayer::Finished { usage, receipt: Box::new(receipt) }).await.is_ok() {
+                self.client.channel().collect_exact(client, || self.proxy.now(), self.proxy.patience()).await;
+            }
+        };
+        let _ = self.client.ended().run_until_cancelled(goodbye).await;
         Ok(())
     }
 }

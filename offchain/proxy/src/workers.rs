@@ -20,11 +20,12 @@ pub(crate) struct WorkerSession {
     offer: Offer,
     channel: Arc<PayerChannel>,
     load: Mutex<Load>,
+    patience: Duration,
 }
 
 impl WorkerSession {
-    pub fn new(link: Link, offer: Offer, channel: Arc<PayerChannel>) -> Self {
-        Self { link, offer, channel, load: Mutex::new(Load::default()) }
+    pub fn new(link: Link, offer: Offer, channel: Arc<PayerChannel>, patience: Duration) -> Self {
+        Self { link, offer, channel, load: Mutex::new(Load::default()), patience }
     }
 
     pub fn offer(&self) -> &Offer {
@@ -48,7 +49,7 @@ impl WorkerSession {
     }
 
     pub fn open(&self) -> Result<Wire<ToPayee, ToPayer>, LinkError> {
-        Ok(Wire::new(self.link.open()?))
+        Ok(Wire::new(self.link.open()?, self.patience))
     }
 }
 
@@ -69,13 +70,15 @@ impl Workers {
         self.changed.subscribe()
     }
 
-    /// Adds a worker's models; they are gone again when the guard is dropped. An older link of the same worker is replaced.
+    /// Adds a worker's models; they are gone again when the guard is dropped. An older link of the same worker is replaced
+    /// and closed: whoever waits for an answer over it would wait until it is found to be dead.
     pub fn add(self: &Arc<Self>, sessions: Vec<Arc<WorkerSession>>) -> Registered {
         let keys: Vec<_> = sessions.iter().map(|s| s.key()).collect();
         let mut all = self.sessions.lock();
-        all.retain(|s| !keys.contains(&s.key()));
+        let replaced: Vec<_> = all.extract_if(.., |s| keys.contains(&s.key())).collect();
         all.extend(sessions.iter().cloned());
         drop(all);
+        replaced.iter().for_each(|s| s.close("the worker has dialled in again"));
         self.changed.send_modify(|n| *n += 1);
         Registered { workers: self.clone(), sessions }
     }
