@@ -9,7 +9,7 @@ use cocoon_node::books::{BooksError, Payment};
 use cocoon_node::wire::Wire;
 use cocoon_protocol::frame::{Offer, Request, ToPayee, ToPayer};
 use cocoon_protocol::hash::{ResponseHasher, request_hash};
-use cocoon_protocol::receipt::Expected;
+use cocoon_protocol::receipt::{Expected, Outcome};
 use cocoon_protocol::{Fault, FaultCode, Hash256, Nano, SignedReceipt, Tokens, Usage};
 use tokio::sync::mpsc;
 
@@ -19,6 +19,13 @@ use crate::session::Session;
 const TEMPLATE_ALLOWANCE: u64 = 4096;
 /// Chunks that wait for a slow caller; beyond it the worker is slowed down.
 const QUEUE: usize = 32;
+
+/// A window that is paid ahead must be larger than what a worker may sample without a word.
+const LEAST_WINDOW: u64 = 32;
+/// More bytes per token, log probabilities included, are not an answer but an attack on this client's memory.
+const MAX_TOKEN_BYTES: u64 = 16 * 1024;
+/// Tokens' worth of bytes besides, for what carries no token: roles, reasons to finish.
+const ALLOWED_TOKENS: u64 = 256;
 
 /// What an answer consists of, in this order: one `Accepted`, chunks, one `Finished`.
 #[derive(Debug)]
@@ -93,8 +100,16 @@ pub(crate) async fn ask(session: Arc<Session>, offer: Offer, body: Bytes) -> Res
     Ok(Answer { events })
 }
 
+/// Before anything was paid.
 fn gone(error: impl std::fmt::Display) -> Fault {
     Fault::new(FaultCode::ProxyFailed, format!("the link to the proxy broke ({error}); nothing is billed; ask again"))
+}
+
+/// After something was paid: the proxy may bill what it had passed on.
+fn broke(error: impl std::fmt::Display) -> Fault {
+    let message =
+        format!("the link to the proxy broke ({error}) in mid-answer; at most what has arrived is billed; ask again");
+    Fault::new(FaultCode::ProxyFailed, message)
 }
 
 pub(crate) fn money(error: BooksError) -> Fault {
@@ -154,20 +169,25 @@ impl Exchange {
 
     async fn carry(&mut self) -> Result<Finished, Ended> {
         // Nothing is paid before a worker is accepted, so whatever goes wrong until then leaves the books equal.
-        let accepted = self.accept().await.map_err(Ended::ByProxy)?;
+        let (caller, accepting) = (self.events.clone(), self.accept());
+        let accepted = tokio::select! {
+            accepted = accepting => accepted.map_err(Ended::ByProxy)?,
+            () = caller.closed() => return Err(Ended::ByProxy(gone("the caller went away"))),
+        };
         let Accepted { prompt, max_completion, .. } = accepted;
         let _ = self.events.send(Ok(AnswerEvent::Accepted { prompt, max_completion })).await;
 
         let mut response = ResponseHasher::default();
-        let mut completion = Tokens(0);
+        let (mut completion, mut bytes) = (Tokens(0), 0u64);
+        let limit = max_completion.0.saturating_add(ALLOWED_TOKENS).saturating_mul(MAX_TOKEN_BYTES);
         let mut stopped = false;
         self.pay(&accepted, completion).await?;
         loop {
             let frame = tokio::select! {
-                frame = receive(&mut self.wire, self.session.patience()) => frame?,
+                frame = receive(&mut self.wire, self.session.patience()) => frame.map_err(broke)?,
                 () = self.events.closed(), if !stopped => {
                     stopped = true;
-                    self.wire.send(&ToPayee::Stop).await.map_err(gone)?;
+                    self.stop().await?;
                     continue;
                 }
             };
@@ -176,12 +196,18 @@ impl Exchange {
                     if so_far < completion || so_far > max_completion {
                         return Err(protocol("token counts that go backwards or beyond the announced limit").into());
                     }
+                    bytes = bytes.saturating_add(data.len() as u64);
+                    if bytes > limit || !is_one_line_object(&data) {
+                        return Err(
+                            protocol("a chunk that is no JSON object on one line, or far too many bytes").into()
+                        );
+                    }
                     completion = so_far;
                     response.chunk(&data);
                     if !stopped {
                         stopped = self.events.send(Ok(AnswerEvent::Chunk(data.into()))).await.is_err();
                         if stopped {
-                            self.wire.send(&ToPayee::Stop).await.map_err(gone)?;
+                            self.stop().await?;
                         }
                     }
                     self.pay(&accepted, completion).await?;
@@ -191,7 +217,15 @@ impl Exchange {
                     if usage.prompt != prompt || usage.completion < completion || usage.completion > max_completion {
                         return Err(protocol("a final usage that does not fit the chunks").into());
                     }
-                    return Ok(self.finish(accepted, usage, response, *receipt).await?);
+                    let outcome = receipt.receipt.outcome;
+                    let finished = self.finish(accepted, usage, response, *receipt).await?;
+                    if outcome == Outcome::Stopped && !stopped {
+                        let got = usage.completion;
+                        let message =
+                            format!("the answer was cut short after {got}, which are billed: payments came too late");
+                        return Err(Ended::ByProxy(Fault::new(FaultCode::PaymentTimeout, message)));
+                    }
+                    return Ok(finished);
                 }
                 ToPayer::Fault(fault) => return Err(Ended::ByProxy(fault)),
                 ToPayer::Accepted { .. } => return Err(protocol("a second acceptance").into()),
@@ -201,7 +235,8 @@ impl Exchange {
 
     /// Waits for a worker to accept, checks its evidence and sets the worst case aside (P3.3).
     async fn accept(&mut self) -> Result<Accepted, Fault> {
-        let (prompt, max_completion, evidence) = match receive(&mut self.wire, self.session.patience()).await? {
+        let frame = receive(&mut self.wire, self.session.patience()).await.map_err(gone)?;
+        let (prompt, max_completion, evidence) = match frame {
             ToPayer::Accepted { prompt, max_completion, evidence } => (prompt, max_completion, evidence),
             ToPayer::Fault(fault) => return Err(fault),
             _ => return Err(protocol("an answer before an acceptance")),
@@ -217,8 +252,9 @@ impl Exchange {
 
     /// Keeps the vouchers at least half a window ahead of the tokens that have arrived (P3.4).
     async fn pay(&mut self, accepted: &Accepted, completion: Tokens) -> Result<(), Fault> {
-        let window = self.session.window().0.max(2);
-        let ahead = |tokens: u64| Usage { prompt: accepted.prompt, completion: Tokens(completion.0 + tokens) };
+        let window = self.session.window().0.max(LEAST_WINDOW);
+        let ahead =
+            |tokens: u64| Usage { prompt: accepted.prompt, completion: Tokens(completion.0.saturating_add(tokens)) };
         let cap = self.offer.price.cost(Usage { prompt: accepted.prompt, completion: accepted.max_completion });
         let wanted = self.offer.price.cost(ahead(window)).min(cap);
         let needed = self.offer.price.cost(ahead(window / 2)).min(cap);
@@ -227,7 +263,11 @@ impl Exchange {
             return Ok(());
         }
         let (authorised, voucher) = accepted.payment.authorise(wanted).map_err(money)?;
-        self.wire.send(&ToPayee::Pay { authorised, voucher }).await.map_err(gone)
+        self.wire.send(&ToPayee::Pay { authorised, voucher }).await.map_err(broke)
+    }
+
+    async fn stop(&mut self) -> Result<(), Fault> {
+        self.wire.send(&ToPayee::Stop).await.map_err(broke)
     }
 
     /// Checks the receipt against everything that was seen, then pays exactly (P3.6).
@@ -247,9 +287,9 @@ impl Exchange {
             prompt: usage.prompt,
             completion: usage.completion,
         };
-        receipt.verify(&accepted.worker.node_key, &expected).map_err(|e| {
-            Fault::new(FaultCode::ReceiptInvalid, format!("{e}; the answer is not paid for, do not rely on it"))
-        })?;
+        receipt
+            .verify(&accepted.worker.node_key, &expected)
+            .map_err(|e| Fault::new(FaultCode::ReceiptInvalid, format!("{e}; do not rely on this answer")))?;
         let cost = self.offer.price.cost(usage);
         let voucher = accepted.payment.bill(cost).await.map_err(money)?;
         // The answer is complete and billed; a proxy that is gone by now gets the voucher at the next session.
@@ -261,12 +301,31 @@ impl Exchange {
 }
 
 fn protocol(what: &str) -> Fault {
-    Fault::new(FaultCode::Protocol, format!("the proxy sent {what}; nothing is billed"))
+    Fault::new(FaultCode::Protocol, format!("the proxy sent {what}; the session is closed"))
 }
 
-async fn receive(wire: &mut Wire<ToPayee, ToPayer>, patience: Duration) -> Result<ToPayer, Fault> {
+/// Whether a chunk can be passed on as one server-sent event that is not the `[DONE]` of a stream: a line break in it, or that
+/// word, would let a proxy end the answer in the application's eyes before its receipt is checked (attack 76).
+fn is_one_line_object(data: &[u8]) -> bool {
+    data.starts_with(b"{") && !data.iter().any(|byte| matches!(byte, b'\n' | b'\r'))
+}
+
+async fn receive(wire: &mut Wire<ToPayee, ToPayer>, patience: Duration) -> Result<ToPayer, String> {
     match tokio::time::timeout(patience, wire.recv()).await {
-        Ok(frame) => frame.map_err(gone),
-        Err(_) => Err(gone(format!("silent for {} s", patience.as_secs()))),
+        Ok(frame) => frame.map_err(|error| error.to_string()),
+        Err(_) => Err(format!("silent for {} s", patience.as_secs())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn attack_76_no_chunk_can_end_the_event_stream() {
+        assert!(is_one_line_object(br#"{"choices":[{"delta":{"content":"a\nb"}}]}"#));
+        for forged in [&b"[DONE]"[..], b"{}\n\ndata: [DONE]", b"{}\r\rdata: [DONE]", b"", b" {}"] {
+            assert!(!is_one_line_object(forged), "{forged:?}");
+        }
     }
 }

@@ -9,7 +9,7 @@ pub mod http;
 mod session;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use cocoon_node::books::PayerChannel;
@@ -30,7 +30,7 @@ pub struct ClientConfig {
     pub challenge: u32,
     /// The dearest price accepted, per million tokens; `None`: any.
     pub price_cap: Option<Price>,
-    /// Completion tokens to pay ahead: what a dishonest proxy could keep at most (P3.10).
+    /// Completion tokens to pay ahead, at least 32: what a dishonest proxy could keep at most (P3.10).
     pub window: Tokens,
     /// How long a peer may be silent when it is its turn.
     pub patience: Duration,
@@ -54,7 +54,14 @@ pub struct Client {
     config: ClientConfig,
     proxy: ProxyEntry,
     channel: Arc<PayerChannel>,
-    session: Mutex<Option<Arc<Session>>>,
+    session: Mutex<Dialled>,
+}
+
+/// What dialling has come to.
+#[derive(Default)]
+struct Dialled {
+    session: Option<Arc<Session>>,
+    failed: Option<(Instant, Fault)>,
 }
 
 impl Client {
@@ -102,21 +109,36 @@ impl Client {
 
     /// Ends the link; the next question dials again.
     pub async fn disconnect(&self) {
-        if let Some(session) = self.session.lock().await.take() {
+        if let Some(session) = self.session.lock().await.session.take() {
             session.close();
         }
     }
 
     /// The live session, or a new one.
     async fn session(&self) -> Result<Arc<Session>, Fault> {
-        let mut current = self.session.lock().await;
-        if let Some(session) = current.as_ref().filter(|s| s.is_live()) {
+        let asked = Instant::now();
+        let mut dialled = self.session.lock().await;
+        if let Some(session) = dialled.session.as_ref().filter(|s| s.is_live()) {
             return Ok(session.clone());
         }
-        let begin = Session::begin(self.node.clone(), self.config.clone(), &self.proxy, self.channel.clone());
-        let session = Arc::new(begin.await?);
-        *current = Some(session.clone());
-        Ok(session)
+        // Whoever waited while somebody else dialled shares the outcome: one after the other would wait ever longer.
+        if let Some((_, fault)) = dialled.failed.as_ref().filter(|(when, _)| *when > asked) {
+            return Err(fault.clone());
+        }
+        let begun = self.begin().await;
+        dialled.failed = begun.as_ref().err().map(|fault| (Instant::now(), fault.clone()));
+        dialled.session = begun.as_ref().ok().cloned();
+        begun
+    }
+
+    async fn begin(&self) -> Result<Arc<Session>, Fault> {
+        // As the registry has it now: a proxy may have moved, or be one no longer.
+        let registry = self.node.registry();
+        let Some(proxy) = registry.proxies.iter().find(|p| p.node_key == self.proxy.node_key) else {
+            let message = format!("proxy {} is not in the registry any more; choose another", self.proxy.node_key);
+            return Err(Fault::new(FaultCode::AttestationFailed, message));
+        };
+        Session::begin(self.node.clone(), self.config.clone(), proxy, self.channel.clone()).await.map(Arc::new)
     }
 }
 
