@@ -88,6 +88,8 @@ pub struct Node {
     ledger: Ledger,
     payers: Mutex<HashMap<StdAddr, Arc<PayerChannel>>>,
     payees: Mutex<HashMap<StdAddr, Arc<PayeeChannel>>>,
+    /// Held from reading a channel on chain to noting what was read, so that nothing older replaces it.
+    reading: tokio::sync::Mutex<()>,
     stop: CancellationToken,
     tasks: TaskTracker,
     _stop_on_drop: DropGuard,
@@ -145,6 +147,7 @@ impl Node {
             ledger,
             payers: Mutex::new(payers),
             payees: Mutex::new(payees),
+            reading: tokio::sync::Mutex::default(),
             stop: stop.clone(),
             tasks: TaskTracker::new(),
             _stop_on_drop: stop.clone().drop_guard(),
@@ -257,6 +260,7 @@ impl Node {
             return Err(ChannelError::Challenge { found: terms.challenge, least: registry.min_challenge });
         }
         let (_, address) = channels::identify(terms)?;
+        let _reading = self.reading.lock().await;
         let state = self.open_state(&address).await?;
         let channel = self
             .payees
@@ -282,6 +286,7 @@ impl Node {
             channels::top_up(self.wallet(), &**self.chain(), &terms, deposit, true).await?;
             tracing::info!(channel = %address, %deposit, "a payment channel is open");
         }
+        let _reading = self.reading.lock().await;
         let state = self.open_state(&address).await?;
         let channel = self
             .payers
@@ -330,11 +335,13 @@ impl Node {
     async fn refresh_deposits(&self) {
         let look = async |address: &StdAddr| channels::read(&**self.chain(), address).await.ok().flatten();
         for channel in self.paying_channels() {
+            let _reading = self.reading.lock().await;
             if let Some(state) = look(channel.address()).await {
                 channel.set_deposit(state.deposit);
             }
         }
         for channel in self.earning_channels() {
+            let _reading = self.reading.lock().await;
             if let Some(state) = look(channel.address()).await {
                 channel.set_state(state.deposit, state.close_at.is_some());
             }

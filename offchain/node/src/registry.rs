@@ -8,8 +8,6 @@ use cocoon_protocol::{
 };
 use cocoon_wrappers::generated::registry::{Life, RegistryState};
 
-/// Stored status of an entry that may never be used again.
-const REVOKED: u8 = 4;
 /// Stored status of an entry that was approved.
 const SCHEDULED: u8 = 1;
 /// Stored status of an entry with a decided end.
@@ -27,9 +25,7 @@ pub struct Window {
 impl Window {
     /// What the stored life says; `None` when the entry is revoked or of a kind that this version does not know.
     fn of(life: &Life) -> Option<Self> {
-        let usable = matches!(life.status, SCHEDULED | DEPRECATED);
-        debug_assert!(usable || life.status == REVOKED);
-        usable.then(|| Self {
+        matches!(life.status, SCHEDULED | DEPRECATED).then(|| Self {
             active_from: UnixSeconds(life.active_from),
             sunset: (life.sunset != 0).then_some(UnixSeconds(life.sunset)),
         })
