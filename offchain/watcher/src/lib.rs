@@ -89,10 +89,10 @@ async fn send(
 }
 
 /// The payee's consent to close a channel at once. Gives up everything that is not claimed by then, so it is refused while
-/// something is.
+/// something is or may come to be: an answer is under way.
 pub async fn consent(node: &Node, channel: &PayeeChannel) -> Result<Option<(CloseAuth, Signature)>, ChannelError> {
     let Some(state) = channels::read(&**node.chain(), channel.address()).await? else { return Ok(None) };
-    if channel.with(|b| b.billed()) > state.claimed {
+    if channel.with(|b| b.in_flight() > 0 || b.billed() > state.claimed) {
         return Ok(None);
     }
     let auth = CloseAuth {
