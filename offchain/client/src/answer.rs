@@ -21,7 +21,7 @@ const TEMPLATE_ALLOWANCE: u64 = 4096;
 const QUEUE: usize = 32;
 
 /// A window that is paid ahead must be larger than what a worker may sample without a word.
-const LEAST_WINDOW: u64 = 32;
+const LEAST_WINDOW: u64 = 16;
 /// More bytes per token, log probabilities included, are not an answer but an attack on this client's memory.
 const MAX_TOKEN_BYTES: u64 = 16 * 1024;
 /// Tokens' worth of bytes besides, for what carries no token: roles, reasons to finish.

@@ -30,7 +30,7 @@ pub struct ClientConfig {
     pub challenge: u32,
     /// The dearest price accepted, per million tokens; `None`: any.
     pub price_cap: Option<Price>,
-    /// Completion tokens to pay ahead, at least 32: what a dishonest proxy could keep at most (P3.10).
+    /// Completion tokens to pay ahead, at least 16: what a dishonest proxy could keep at most (P3.10).
     pub window: Tokens,
     /// How long a peer may be silent when it is its turn.
     pub patience: Duration,

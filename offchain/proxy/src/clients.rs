@@ -81,3 +81,87 @@ impl Clients {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::pin::pin;
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::time::Duration;
+
+    use cocoon_node::books::Ledger;
+    use cocoon_payments::{PayeeBooks, PayeeTerms, Store};
+    use cocoon_protocol::frame::ChannelTerms;
+    use cocoon_protocol::{GlobalId, Nano, NodeKey};
+    use tokio::sync::Notify;
+    use tycho_types::cell::HashBytes;
+
+    use super::*;
+
+    fn channel(dir: &tempfile::TempDir) -> Arc<PayeeChannel> {
+        let address = |n| StdAddr::new(0, HashBytes([n; 32]));
+        let key = |n| NodeKey::from_seed(&[n; 32]).public();
+        let terms = ChannelTerms {
+            payer: address(1),
+            payee: address(2),
+            payer_key: key(1),
+            payee_key: key(2),
+            salt: 0,
+            challenge: 3600,
+        };
+        let fixed = PayeeTerms { global_id: GlobalId::DEVNET, channel: address(9), terms, expiry_margin: 600 };
+        let store = Arc::new(Store::open(dir.path().join("store")).unwrap());
+        Ledger::start(store).payee(PayeeBooks::new(fixed, Nano::new(1_000)))
+    }
+
+    /// Polls for as long as anybody can make progress.
+    async fn is_pending(future: &mut (impl Future + Unpin)) -> bool {
+        tokio::select! {
+            biased;
+            _ = future => false,
+            () = async { for _ in 0..100 { tokio::task::yield_now().await } } => true,
+        }
+    }
+
+    #[tokio::test]
+    async fn attack_79_a_client_that_dials_again_waits_until_its_old_answers_are_billed() {
+        let dir = tempfile::tempdir().unwrap();
+        let (clients, channel) = (Arc::new(Clients::default()), channel(&dir));
+        let first = clients.begin(channel.clone()).await;
+        // An answer that takes a while to settle with its worker after it has heard that the client is gone.
+        let (worker, billed) = (Arc::new(Notify::new()), Arc::new(AtomicBool::new(false)));
+        first.carry({
+            let (ended, worker, billed) = (first.ended().clone(), worker.clone(), billed.clone());
+            async move {
+                ended.cancelled().await;
+                worker.notified().await;
+                billed.store(true, Ordering::Relaxed);
+            }
+        });
+        let mut second = Box::pin(clients.begin(channel.clone()));
+        assert!(is_pending(&mut second).await);
+        assert!(first.ended().is_cancelled());
+        // Whoever comes in between does not overtake.
+        let mut third = pin!(clients.begin(channel.clone()));
+        assert!(is_pending(&mut third).await);
+        worker.notify_one();
+        second.await;
+        let third = tokio::time::timeout(Duration::from_secs(10), third).await.unwrap();
+        assert!(billed.load(Ordering::Relaxed), "an answer is never dropped half-way");
+        // The newest session is the one that counts.
+        clients.end(&first);
+        assert!(clients.0.lock().values().any(|s| Arc::ptr_eq(s, &third)));
+    }
+
+    #[tokio::test]
+    async fn a_proxy_that_stops_settles_all_sessions() {
+        let dir = tempfile::tempdir().unwrap();
+        let clients = Clients::default();
+        let session = clients.begin(channel(&dir)).await;
+        let ended = session.ended().clone();
+        session.carry(async move { ended.cancelled().await });
+        clients.settle_all().await;
+        assert!(session.ended().is_cancelled());
+    }
+}

@@ -282,3 +282,72 @@ fn ended(frame: Result<SessionOpen, WireError>) -> Result<(), Fault> {
         Ok(_) => Err(Fault::new(FaultCode::Protocol, "a session is opened once")),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::collections::{BTreeMap, BTreeSet};
+
+    use cocoon_node::registry::Window;
+    use cocoon_protocol::{Hash256, NodeKey, Price, Tokens};
+    use tycho_types::cell::HashBytes;
+
+    use super::*;
+
+    const NOW: UnixSeconds = UnixSeconds(1_800_000_000);
+    const MODEL: ModelHash = ModelHash([1; 32]);
+
+    fn registry(sunset: Option<UnixSeconds>) -> RegistryView {
+        let window = Window { active_from: UnixSeconds(0), sunset };
+        RegistryView {
+            network: GlobalId::DEVNET,
+            revision: 1,
+            governor: StdAddr::new(0, HashBytes::ZERO),
+            images: BTreeMap::new(),
+            models: [(MODEL, ("tiny".to_owned(), window))].into(),
+            proxies: vec![],
+            roots: BTreeMap::new(),
+            banned: BTreeSet::new(),
+            min_tcb_evaluation: 0,
+            min_worker_stake: Nano::ZERO,
+            min_proxy_bond: Nano::ZERO,
+            min_challenge: 0,
+            channel_code: Hash256::default(),
+            stake_code: Hash256::default(),
+        }
+    }
+
+    fn offer(model: ModelHash, name: &str) -> Offer {
+        let (context_length, price) = (Tokens(1), Price::default());
+        Offer { model, name: name.to_owned(), context_length, price, concurrency: 1 }
+    }
+
+    #[test]
+    fn a_worker_offers_approved_models_once_and_by_their_names() {
+        let registry_now = registry(None);
+        let refused = |offers: &[Offer]| acceptable(offers, &registry_now, NOW).unwrap_err().message;
+        acceptable(&[offer(MODEL, "tiny")], &registry_now, NOW).unwrap();
+        assert!(refused(&[offer(ModelHash([2; 32]), "tiny")]).contains("not approved"));
+        assert!(refused(&[offer(MODEL, "another")]).contains("another name"));
+        assert!(refused(&[offer(MODEL, "tiny"), offer(MODEL, "tiny")]).contains("twice"));
+        let ended = acceptable(&[offer(MODEL, "tiny")], &registry(Some(NOW)), NOW);
+        assert_eq!(ended.unwrap_err().code, FaultCode::ModelNotFound);
+    }
+
+    #[test]
+    fn a_client_cannot_open_a_session_on_anothers_channel() {
+        let key = |n| NodeKey::from_seed(&[n; 32]).public();
+        let address = StdAddr::new(0, HashBytes::ZERO);
+        let terms = ChannelTerms {
+            payer: address.clone(),
+            payee: address,
+            payer_key: key(1),
+            payee_key: key(2),
+            salt: 0,
+            challenge: 0,
+        };
+        own_channel(&terms, &key(1)).unwrap();
+        assert_eq!(own_channel(&terms, &key(3)).unwrap_err().code, FaultCode::PaymentRejected);
+    }
+}
