@@ -116,6 +116,31 @@ async fn an_empty_channel_is_told_before_anything_is_spent() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_proxy_tops_up_the_channel_of_a_worker_that_earns() {
+    let mut config = config();
+    // Enough for the worst case of one answer, but not of a second one.
+    config.proxy.worker_deposit = Nano::new(210_000_000);
+    let mut net = start(config).await;
+    let mut cost = Nano::ZERO;
+    for _ in 0..3 {
+        let finished = loop {
+            match read(net.ask(question(LONG)).await.unwrap()).await {
+                Ok((_, finished)) => break finished,
+                Err(fault) => assert_eq!(fault.code, FaultCode::Overloaded, "{fault}"),
+            }
+            net.chain.tick().await.unwrap();
+        };
+        cost = cost.saturating_add(finished.cost);
+    }
+    let books = billed(&net).await;
+    assert_eq!(books.client, cost);
+    let settlement = net.settle().await.unwrap();
+    assert_eq!((settlement.claimed, settlement.worker_claimed), (cost, books.worker));
+    assert_conserved(&net).await;
+    net.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn attack_60_a_node_with_an_unapproved_image_does_not_start() {
     let net = cocoon_localnet::LocalNet::open(config(), &mut |_| {}).await.unwrap();
     let config = net.node_config_with(Role::Worker, &Measurements::simulated(b"a patched worker")).unwrap();

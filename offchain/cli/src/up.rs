@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use anyhow::{Context, Result};
 use cocoon_localnet::LocalNet;
 use serde_json::json;
+use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::ModelArgs;
@@ -33,8 +34,8 @@ impl Up {
         let stop = CancellationToken::new();
         let started = tokio::select! {
             started = self.start(&console, &stop) => started,
-            signal = tokio::signal::ctrl_c() => {
-                signal.context("waiting for Ctrl-C")?;
+            signal = asked_to_stop() => {
+                signal?;
                 console.finish();
                 eprintln!("stopped before the network was ready; start it again to go on");
                 return Ok(());
@@ -47,7 +48,7 @@ impl Up {
             println!("{ready}");
         }
         eprintln!("ready: http://{endpoint}/v1 serves {} — Ctrl-C stops", net.config.model_name);
-        tokio::signal::ctrl_c().await.context("waiting for Ctrl-C")?;
+        asked_to_stop().await?;
         eprintln!("stopping; vouchers stay in {}", net.dir().display());
         stop.cancel();
         net.stop().await;
@@ -66,5 +67,14 @@ impl Up {
         let addr = SocketAddr::from(([127, 0, 0, 1], self.port));
         let endpoint = console.step("the OpenAI endpoint", net.serve_http(addr, stop.clone())).await?;
         Ok((net, endpoint))
+    }
+}
+
+/// Ctrl-C, or a service manager's request.
+async fn asked_to_stop() -> Result<()> {
+    let mut terminate = signal(SignalKind::terminate()).context("waiting for a request to stop")?;
+    tokio::select! {
+        pressed = tokio::signal::ctrl_c() => pressed.context("waiting for Ctrl-C"),
+        _ = terminate.recv() => Ok(()),
     }
 }

@@ -4,6 +4,7 @@ use std::future::Future;
 
 use anyhow::{Context, Result};
 use tokio::runtime::{Builder, Runtime};
+use tokio::task::JoinHandle;
 
 /// Runs one service.
 pub struct Host {
@@ -33,11 +34,9 @@ impl Host {
         runtime.spawn(future).await.with_context(|| format!("the {} has died", self.name))?
     }
 
-    /// Starts a future on this runtime.
-    pub fn spawn<F: Future<Output = ()> + Send + 'static>(&self, future: F) {
-        if let Some(runtime) = &self.runtime {
-            runtime.spawn(future);
-        }
+    /// Starts a future on this runtime; `None` when it has been killed.
+    pub fn spawn<F: Future<Output = ()> + Send + 'static>(&self, future: F) -> Option<JoinHandle<()>> {
+        self.runtime.as_ref().map(|runtime| runtime.spawn(future))
     }
 
     /// Ends everything on this runtime where it stands.

@@ -31,6 +31,7 @@ use cocoon_protocol::{Hash256, ImageId, ModelHash, Nano, NodeKey, Price, Role, S
 use cocoon_proxy::{Proxy, ProxyConfig};
 use cocoon_watcher::ClaimPolicy;
 use cocoon_worker::{Worker, WorkerConfig};
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 pub use dao::{Approvals, Dao, Decision, MEMBER_STAKE, PROXY_BOND, WORKER_BOND};
@@ -38,6 +39,8 @@ pub use host::Host;
 pub use secrets::Secrets;
 pub use settlement::Settlement;
 
+/// How long a service may take to stop.
+const STOP_PATIENCE: Duration = Duration::from_secs(10);
 /// What every actor gets from the faucet.
 const FUNDS: Nano = Nano::from_ton(1_000);
 
@@ -103,6 +106,7 @@ pub struct WorkerService {
     host: Host,
     /// Its place in the network.
     pub node: Arc<Node>,
+    serving: Option<JoinHandle<()>>,
 }
 
 /// A running proxy.
@@ -114,6 +118,7 @@ pub struct ProxyService {
     pub proxy: Arc<Proxy>,
     /// Where it listens.
     pub addr: SocketAddr,
+    serving: Option<JoinHandle<()>>,
 }
 
 /// A running client.
@@ -331,9 +336,9 @@ impl LocalNet {
         let addr = listener.addr();
         dao.register_proxy(&operator, &key, &addr.to_string()).await.context("registering the proxy")?;
         let proxy = Proxy::new(node.clone(), self.config.proxy.clone());
-        host.spawn(proxy.clone().serve(listener));
+        let serving = host.spawn(proxy.clone().serve(listener));
         host.spawn(cocoon_watcher::run(node.clone(), self.config.claims));
-        self.proxy = Some(ProxyService { host, node, proxy, addr });
+        self.proxy = Some(ProxyService { host, node, proxy, addr, serving });
         Ok(())
     }
 
@@ -364,9 +369,9 @@ impl LocalNet {
             })
             .await
             .context("starting the worker")?;
-        host.spawn(worker.serve(proxy_addr, proxy_key));
+        let serving = host.spawn(worker.serve(proxy_addr, proxy_key));
         host.spawn(cocoon_watcher::run(node.clone(), self.config.claims));
-        self.worker = Some(WorkerService { host, node });
+        self.worker = Some(WorkerService { host, node, serving });
         self.wait_for_offers().await
     }
 
@@ -444,18 +449,30 @@ impl LocalNet {
         drop(host);
     }
 
-    /// Stops the services in order; what was promised stays in the stores.
+    /// Stops the services from the payer's end: client, proxy, worker. Each settles what is under way first; what was
+    /// promised stays in the stores.
     pub async fn stop(&mut self) {
         if let Some(client) = self.client.take() {
             client.client.disconnect().await;
             client.node.stop().await;
         }
-        if let Some(worker) = self.worker.take() {
-            worker.node.stop().await;
-        }
         if let Some(proxy) = self.proxy.take() {
             proxy.node.stop().await;
+            until_over(proxy.serving).await;
         }
+        if let Some(worker) = self.worker.take() {
+            worker.node.stop().await;
+            until_over(worker.serving).await;
+        }
+    }
+}
+
+/// Waits for a service to settle what is under way, within reason.
+async fn until_over(serving: Option<JoinHandle<()>>) {
+    if let Some(serving) = serving
+        && tokio::time::timeout(STOP_PATIENCE, serving).await.is_err()
+    {
+        tracing::warn!("a service did not end in time; what it had acknowledged is on disk");
     }
 }
 

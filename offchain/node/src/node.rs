@@ -301,6 +301,14 @@ impl Node {
         Ok(channel)
     }
 
+    /// Adds to the deposit of a channel in which this node pays.
+    pub async fn top_up(&self, channel: &PayerChannel, amount: Nano) -> Result<(), ChannelError> {
+        channels::top_up(self.wallet(), &**self.chain(), channel.terms(), amount, false).await?;
+        let state = self.open_state(channel.address()).await?;
+        channel.set_deposit(state.deposit);
+        Ok(())
+    }
+
     async fn open_state(&self, address: &StdAddr) -> Result<ChannelState, ChannelError> {
         let state = channels::read(&**self.chain(), address).await?;
         let state = state.ok_or_else(|| ChannelError::NotOpen(Box::new(address.clone())))?;

@@ -10,19 +10,25 @@ mod relay;
 mod route;
 mod workers;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use cocoon_link::{Link, Listener};
+use cocoon_node::books::PayerChannel;
 use cocoon_node::wire::{Wire, WireError};
 use cocoon_node::{ChannelError, Node, RegistryView};
 use cocoon_protocol::frame::{ChannelTerms, Offer, SessionOpen, SessionReady};
 use cocoon_protocol::{Fault, FaultCode, GlobalId, ModelHash, Nano, NodePublicKey, Role, StdAddr, UnixSeconds};
+use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::clients::{ClientSession, Clients};
 use crate::workers::{WorkerSession, Workers};
+
+/// How long to wait after a top-up that failed.
+const TOP_UP_PAUSE: Duration = Duration::from_secs(30);
 
 /// How a proxy behaves.
 #[derive(Clone, Debug)]
@@ -49,6 +55,8 @@ pub struct Proxy {
     config: ProxyConfig,
     workers: Arc<Workers>,
     clients: Clients,
+    /// What the next request to a worker needs, by channel, where the channel could not pay for it.
+    shortfalls: Mutex<HashMap<StdAddr, Nano>>,
     /// One worker is set up at a time, so that none gets two channels.
     opening: tokio::sync::Mutex<()>,
     tasks: TaskTracker,
@@ -62,6 +70,7 @@ impl Proxy {
             config,
             workers: Arc::new(Workers::new()),
             clients: Clients::default(),
+            shortfalls: Mutex::default(),
             opening: tokio::sync::Mutex::default(),
             tasks: TaskTracker::new(),
         })
@@ -218,6 +227,36 @@ impl Proxy {
             reason = link.closed() => {
                 tracing::info!(worker = %key, %reason, "a worker has gone");
                 Ok(())
+            }
+            () = self.keep_funded(&channel) => Ok(()),
+        }
+    }
+
+    /// A worker's channel could not pay for a request: it is topped up at the next block. The client's channel could, so
+    /// nobody makes a proxy lock up more than it may earn.
+    pub(crate) fn fell_short(&self, channel: &StdAddr, needed: Nano) {
+        let mut shortfalls = self.shortfalls.lock();
+        let known = shortfalls.entry(channel.clone()).or_default();
+        *known = needed.max(*known);
+    }
+
+    /// Tops a worker's channel up whenever less than half a deposit is left in it, or less than a request needed. Never
+    /// ends while the node runs.
+    async fn keep_funded(&self, channel: &Arc<PayerChannel>) {
+        let mut head = self.node.chain().subscribe();
+        while head.changed().await.is_ok() {
+            let deposit = self.config.worker_deposit;
+            let needed = self.shortfalls.lock().remove(channel.address()).unwrap_or_default();
+            let available = channel.with(|books| books.available());
+            if available >= needed.max(Nano::new(deposit.get() / 2)) {
+                continue;
+            }
+            match self.node.top_up(channel, deposit.max(needed)).await {
+                Ok(()) => tracing::info!(channel = %channel.address(), "a worker's channel is topped up"),
+                Err(error) => {
+                    tracing::warn!(%error, channel = %channel.address(), "a worker's channel cannot be topped up");
+                    tokio::time::sleep(TOP_UP_PAUSE).await;
+                }
             }
         }
     }

@@ -143,7 +143,7 @@ async fn attempt(
     };
     let (prompt, max_completion, evidence) = match accepted {
         ToPayer::Accepted { prompt, max_completion, evidence } => (prompt, max_completion, evidence),
-        ToPayer::Fault(fault) => return Err(refusal(fault, &place)),
+        ToPayer::Fault(fault) => return Err(refusal(proxy, fault, &place)),
         _ => {
             place.failed();
             return Err(worker_gone("it sent an answer before accepting"));
@@ -152,10 +152,11 @@ async fn attempt(
     let worst = Usage { prompt, completion: max_completion };
     let earning = client.channel().admit(price.cost(worst)).map_err(money)?;
     // From here on the worker holds a reservation; a stream dropped before any payment costs nothing.
-    let payment = worker.channel().reserve(worker.offer().price.cost(worst)).map_err(|error| {
-        tracing::warn!(%error, channel = %worker.channel().address(), "the channel to a worker is used up; top it up");
-        Fault::new(FaultCode::Overloaded, "the proxy has no funds left for this worker; try again")
-            .retry_after_ms(5_000)
+    let needed = worker.offer().price.cost(worst);
+    let payment = worker.channel().reserve(needed).map_err(|error| {
+        tracing::info!(%error, channel = %worker.channel().address(), "the channel to a worker is used up");
+        proxy.fell_short(worker.channel().address(), needed);
+        topping_up()
     })?;
     up.send(&ToPayer::Accepted { prompt, max_completion, evidence }).await.map_err(client_gone)?;
     Ok(Relay {
@@ -175,10 +176,22 @@ async fn attempt(
     })
 }
 
+fn topping_up() -> Fault {
+    Fault::new(FaultCode::Overloaded, "the proxy is topping up its channel to the worker; try again")
+        .retry_after_ms(2_000)
+}
+
 /// What the client is told when a worker does not accept: what is wrong with the request is the client's affair, what is
 /// wrong with our own channel or price is not. A worker that fails fast must not attract more (see `route`).
-fn refusal(fault: Fault, place: &Place) -> Fault {
+fn refusal(proxy: &Proxy, fault: Fault, place: &Place) -> Fault {
     match fault.code {
+        FaultCode::InsufficientFunds => {
+            // It does not say how much it needs; a whole context is the most that one choice can cost.
+            let (channel, offer) = (place.worker().channel(), place.worker().offer());
+            let context = offer.context_length;
+            proxy.fell_short(channel.address(), offer.price.cost(Usage { prompt: context, completion: context }));
+            topping_up()
+        }
         FaultCode::BadRequest | FaultCode::ContextLengthExceeded | FaultCode::ModelNotFound => fault,
         FaultCode::Overloaded => {
             place.failed();
