@@ -49,7 +49,10 @@ impl Up {
         }
         eprintln!("ready: http://{endpoint}/v1 serves {} — Ctrl-C stops", net.config.model_name);
         asked_to_stop().await?;
-        eprintln!("stopping; vouchers stay in {}", net.dir().display());
+        match &self.data {
+            Some(dir) => eprintln!("stopping; --data {} resumes here", dir.display()),
+            None => eprintln!("stopping; this network was temporary, --data DIR keeps one"),
+        }
         stop.cancel();
         net.stop().await;
         net.chain.stop().await;
