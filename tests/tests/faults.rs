@@ -9,7 +9,8 @@ use cocoon_attest::{AttestError, Measurements};
 use cocoon_e2e::*;
 use cocoon_engine::SealedModel;
 use cocoon_localnet::Service;
-use cocoon_node::{Node, NodeError};
+use cocoon_node::{ChannelError, Node, NodeError};
+use cocoon_protocol::frame::ChannelTerms;
 use cocoon_protocol::{FaultCode, Nano, Role};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -137,6 +138,24 @@ async fn a_proxy_tops_up_the_channel_of_a_worker_that_earns() {
     let settlement = net.settle().await.unwrap();
     assert_eq!((settlement.claimed, settlement.worker_claimed), (cost, books.worker));
     assert_conserved(&net).await;
+    net.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn attack_25_a_channel_is_known_by_the_address_that_its_terms_and_the_code_give() {
+    let mut net = start(config()).await;
+    let proxy = net.proxy().unwrap().node.clone();
+    let honest = net.client().unwrap().client.channel().terms().clone();
+    assert!(proxy.payee_channel(&honest).await.is_ok());
+    // Any other terms are another address, where nothing is, whatever the client says it deployed.
+    let other = ChannelTerms { salt: 99, ..honest.clone() };
+    assert!(matches!(proxy.payee_channel(&other).await, Err(ChannelError::NotOpen(_))));
+    let short = ChannelTerms { challenge: 600, ..honest.clone() };
+    assert!(matches!(proxy.payee_channel(&short).await, Err(ChannelError::Challenge { .. })));
+    let not_ours = ChannelTerms { payee_key: honest.payer_key, ..honest.clone() };
+    assert!(matches!(proxy.payee_channel(&not_ours).await, Err(ChannelError::Foreign(_))));
+    let not_to_us = ChannelTerms { payee: honest.payer.clone(), ..honest };
+    assert!(matches!(proxy.payee_channel(&not_to_us).await, Err(ChannelError::Foreign(_))));
     net.stop().await;
 }
 

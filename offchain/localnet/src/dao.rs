@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
-use cocoon_chain::{AccountStatus, Cell, Chain, OutMessage, StateInit, Trace, Wallet, cell_hash, run_getter};
+use cocoon_chain::{AccountStatus, Cell, Chain, OutMessage, StateInit, Trace, Wallet, call_getter, cell_hash};
 use cocoon_devnet::Devnet;
 use cocoon_protocol::{GlobalId, Hash256, ImageId, ModelHash, Nano, NodeKey, Role, StdAddr};
 use cocoon_wrappers::generated::governor::{self, Action, GovernorParams, GovernorState, SetUpGovernor};
@@ -194,18 +194,15 @@ impl<'a> Dao<'a> {
 
     /// The registry's own account of itself.
     pub async fn registry_state(&self) -> Result<RegistryState> {
-        let (account, config) = (self.chain.account(self.registry()).await?, self.chain.config().await?);
-        Ok(registry::decode_snapshot(run_getter(&account, &config, &registry::get_snapshot())?.stack)?)
+        Ok(registry::decode_snapshot(call_getter(self.chain, self.registry(), &registry::get_snapshot()).await?)?)
     }
 
     async fn governor_state(&self) -> Result<GovernorState> {
-        let (account, config) = (self.chain.account(self.governor()).await?, self.chain.config().await?);
-        Ok(governor::decode_state(run_getter(&account, &config, &governor::get_state())?.stack)?)
+        Ok(governor::decode_state(call_getter(self.chain, self.governor(), &governor::get_state()).await?)?)
     }
 
     async fn proposal_state(&self, address: &StdAddr) -> Result<ProposalState> {
-        let (account, config) = (self.chain.account(address).await?, self.chain.config().await?);
-        Ok(proposal::decode_state(run_getter(&account, &config, &proposal::get_state())?.stack)?)
+        Ok(proposal::decode_state(call_getter(self.chain, address, &proposal::get_state()).await?)?)
     }
 
     /// The bundle of actions that brings these approvals about: the cell that is voted on and executed.
@@ -308,8 +305,7 @@ impl<'a> Dao<'a> {
     async fn proposal_address(&self, actions: &Cell, metadata: &Cell) -> Result<StdAddr> {
         let number = |cell: &Cell| BigInt::from_bytes_be(num_bigint::Sign::Plus, &cell_hash(cell).0);
         let call = governor::get_proposal_address(&number(actions), &number(metadata))?;
-        let (account, config) = (self.chain.account(self.governor()).await?, self.chain.config().await?);
-        Ok(governor::decode_proposal_address(run_getter(&account, &config, &call)?.stack)?)
+        Ok(governor::decode_proposal_address(call_getter(self.chain, self.governor(), &call).await?)?)
     }
 
     async fn propose(&mut self, wallet: &Wallet, actions: Cell, metadata: Cell) -> Result<()> {
@@ -323,10 +319,8 @@ impl<'a> Dao<'a> {
 
     async fn vote(&mut self, wallet: &Wallet, address: &StdAddr, state: &ProposalState) -> Result<()> {
         let (_, account) = self.stake_account(wallet.address())?;
-        let snapshot = self.chain.account(&account).await?;
-        let config = self.chain.config().await?;
-        let stake: StakeState =
-            stake_account::decode_state(run_getter(&snapshot, &config, &stake_account::get_state())?.stack)?;
+        let stack = call_getter(self.chain, &account, &stake_account::get_state()).await?;
+        let stake: StakeState = stake_account::decode_state(stack)?;
         if stake.receipts.contains_key(address) {
             return Ok(());
         }
@@ -352,8 +346,8 @@ impl<'a> Dao<'a> {
     /// The owner's stake answers for a worker's key from now on.
     pub async fn register_worker(&mut self, wallet: &Wallet, key: &NodeKey) -> Result<()> {
         let (_, account) = self.stake_account(wallet.address())?;
-        let (snapshot, config) = (self.chain.account(&account).await?, self.chain.config().await?);
-        let nodes = stake_account::decode_nodes(run_getter(&snapshot, &config, &stake_account::get_nodes())?.stack)?;
+        let nodes = call_getter(self.chain, &account, &stake_account::get_nodes()).await?;
+        let nodes = stake_account::decode_nodes(nodes)?;
         let number = HashBytes(*key.public().as_bytes());
         if nodes.contains_key(&number) {
             return Ok(());

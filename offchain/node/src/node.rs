@@ -8,7 +8,7 @@ use std::time::Duration;
 use cocoon_attest::{
     CollateralProvider, IdentityHandle, IdentityRequest, IssueError, PolicyHandle, Quoter, Verifier, issue_identity,
 };
-use cocoon_chain::{Chain, ChainError, Head, Wallet, run_getter};
+use cocoon_chain::{Chain, ChainError, Head, Wallet, call_getter};
 use cocoon_link::{Endpoint, LinkConfig};
 use cocoon_payments::{PayeeBooks, PayeeTerms, PayerBooks, Store, StoreError};
 use cocoon_protocol::frame::{Books, ChannelTerms};
@@ -359,8 +359,7 @@ impl Node {
 
 async fn read_registry(config: &NodeConfig) -> Result<RegistryView, NodeError> {
     let read = async || -> Result<_, ChannelError> {
-        let (account, chain_config) = (config.chain.account(&config.registry).await?, config.chain.config().await?);
-        let stack = run_getter(&account, &chain_config, &registry_contract::get_snapshot())?.stack;
+        let stack = call_getter(&*config.chain, &config.registry, &registry_contract::get_snapshot()).await?;
         Ok(registry_contract::decode_snapshot(stack)?)
     };
     let state = read().await.map_err(|source| NodeError::Registry {
