@@ -1,6 +1,10 @@
 """The official openai SDK sees an ordinary OpenAI-compatible service."""
 
+import collections
+import concurrent.futures
+import json
 import os
+import random
 
 import httpx
 import openai
@@ -129,3 +133,46 @@ def test_attack_87_another_origin_gets_no_permission(client):
         headers={"origin": "https://evil.example"},
     )
     assert posted.status_code == 403
+
+
+SEED = 5
+JUNK = [
+    None, True, 0, -1, 1, 2, 1e308, 1.5, "", [], {}, "x" * 50, "\u0000", [1], {"a": 1}, 2**63, 2**64, -(2**63), ["a", "b"], [{}],
+    "auto", "required", {"type": "json_object"}, {"type": "json_schema", "json_schema": {"name": "x", "schema": {"type": "object"}}},
+]  # fmt: skip
+FIELDS = [
+    "model", "messages", "temperature", "max_tokens", "max_completion_tokens", "n", "top_p", "top_k", "seed", "stop", "presence_penalty",
+    "frequency_penalty", "logprobs", "top_logprobs", "tools", "tool_choice", "response_format", "stream", "stream_options", "logit_bias",
+]  # fmt: skip
+
+
+def test_attack_83_every_request_of_any_shape_gets_an_answer_or_an_error():
+    rng = random.Random(SEED)
+    seen = collections.Counter()
+    with httpx.Client(timeout=60) as http:
+        for _ in range(400):
+            body = {"model": MODEL, "messages": QUESTION, "temperature": 0, "max_tokens": 4}
+            for _ in range(rng.randint(1, 2)):
+                body[rng.choice(FIELDS)] = rng.choice(JUNK)
+            raw = bytearray(json.dumps(body).encode())
+            if rng.random() < 0.2:
+                raw[rng.randrange(len(raw))] = rng.randrange(256)
+            answer = http.post(f"{ENDPOINT}/chat/completions", content=bytes(raw))
+            assert answer.status_code in (200, 400, 404), f"seed {SEED}: {answer.status_code} {answer.text} for {bytes(raw)!r}"
+            if answer.status_code != 200:
+                assert answer.json()["error"]["message"], f"seed {SEED}: {bytes(raw)!r}"
+            seen[answer.status_code] += 1
+    assert seen[200] > 20 and seen[400] > 20, seen
+
+
+def test_more_questions_than_places_are_all_answered_or_told_to_come_back(client):
+    def ask(_):
+        try:
+            return client.chat.completions.create(model=MODEL, messages=QUESTION, temperature=0, max_tokens=8).usage.completion_tokens
+        except openai.RateLimitError as error:
+            assert error.response.headers["retry-after"]
+            return error.code
+
+    with concurrent.futures.ThreadPoolExecutor(150) as pool:
+        results = collections.Counter(pool.map(ask, range(150)))
+    assert set(results) <= {8, "overloaded"} and results[8] > 30, results
