@@ -74,6 +74,7 @@ impl Client {
             payee_key: proxy.node_key,
             salt: 0,
             challenge: config.challenge,
+            protocol_fee_bps: node.registry().protocol_fee_bps,
         };
         let channel = node
             .payer_channel(terms, config.deposit)

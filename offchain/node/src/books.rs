@@ -163,6 +163,16 @@ impl PayerChannel {
         look(&self.books.lock())
     }
 
+    /// An answer of the payee's node ended well; durable, and in the next exact voucher, with the next bill.
+    pub fn served(&self, latency: Duration) {
+        self.books.lock().served(u64::try_from(latency.as_millis()).unwrap_or(u64::MAX));
+    }
+
+    /// An answer failed by the fault of the payee's node.
+    pub fn let_down(&self) {
+        self.books.lock().let_down();
+    }
+
     /// A top-up was seen on chain.
     pub fn set_deposit(&self, deposit: Nano) {
         self.books.lock().set_deposit(deposit);

@@ -65,6 +65,14 @@ pub enum ChannelError {
         /// What the registry asks.
         least: u32,
     },
+    /// The protocol fee is not the network's.
+    #[error("the channel burns {found} hundredths of a percent of each claim, and the registry asks for {asked}")]
+    Fee {
+        /// What the terms say.
+        found: u16,
+        /// What the registry asks.
+        asked: u16,
+    },
     /// The channel is not on chain.
     #[error("channel {0} is not on chain; open it with a deposit first")]
     NotOpen(Box<StdAddr>),

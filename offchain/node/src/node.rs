@@ -122,7 +122,7 @@ impl Node {
         let mut payers = HashMap::new();
         for record in store.payers()? {
             // The deposit is read from the chain when the channel is used.
-            let books = PayerBooks::restore(network, record, Nano::ZERO);
+            let books = reporting(&config, PayerBooks::restore(network, record, Nano::ZERO));
             payers.insert(books.channel().clone(), ledger.payer(books, config.key.clone()));
         }
         let mut payees = HashMap::new();
@@ -132,6 +132,7 @@ impl Node {
                 channel: record.channel.clone(),
                 terms: record.terms.clone(),
                 expiry_margin: EXPIRY_MARGIN,
+                registry: config.registry.clone(),
             };
             payees.insert(record.channel.clone(), ledger.payee(PayeeBooks::restore(fixed, record, Nano::ZERO)));
         }
@@ -247,19 +248,19 @@ impl Node {
     }
 
     /// A channel that pays this node, after checking on chain that it is what its terms say.
+    ///
+    /// What the registry asks of channels is asked of new ones: a change of its mind alters nothing that was agreed (attack 29).
     pub async fn payee_channel(&self, terms: &ChannelTerms) -> Result<Arc<PayeeChannel>, ChannelError> {
-        let registry = self.registry();
-        self.check_code(&registry)?;
+        let (_, address) = channels::identify(terms)?;
+        if !self.payees.lock().contains_key(&address) {
+            self.check_terms(terms)?;
+        }
         if terms.payee != *self.address() && self.config.role != Role::Worker {
             return Err(ChannelError::Foreign("payee"));
         }
         if terms.payee_key != self.key().public() {
             return Err(ChannelError::Foreign("payee key"));
         }
-        if terms.challenge < registry.min_challenge {
-            return Err(ChannelError::Challenge { found: terms.challenge, least: registry.min_challenge });
-        }
-        let (_, address) = channels::identify(terms)?;
         let _reading = self.reading.lock().await;
         let state = self.open_state(&address).await?;
         let channel = self
@@ -268,7 +269,13 @@ impl Node {
             .entry(address.clone())
             .or_insert_with(|| {
                 let (global_id, channel) = (self.network(), address);
-                let fixed = PayeeTerms { global_id, channel, terms: terms.clone(), expiry_margin: EXPIRY_MARGIN };
+                let fixed = PayeeTerms {
+                    global_id,
+                    channel,
+                    terms: terms.clone(),
+                    expiry_margin: EXPIRY_MARGIN,
+                    registry: self.config.registry.clone(),
+                };
                 self.ledger.payee(PayeeBooks::new(fixed, Nano::ZERO))
             })
             .clone();
@@ -277,8 +284,17 @@ impl Node {
     }
 
     /// A channel in which this node pays; opened with this deposit when it is not on chain yet.
+    ///
+    /// Challenge period and protocol fee are fixed when a channel is opened: one that is open between the same parties goes on
+    /// under the terms that it has, whatever a new one would be asked (attack 29).
     pub async fn payer_channel(&self, terms: ChannelTerms, deposit: Nano) -> Result<Arc<PayerChannel>, ChannelError> {
-        self.check_code(&self.registry())?;
+        let terms = match self.open_terms(&terms).await? {
+            Some(open) => open,
+            None => {
+                self.check_terms(&terms)?;
+                terms
+            }
+        };
         let (_, address) = channels::identify(&terms)?;
         // A refused first message leaves an account with code and no money behind: existence says nothing, the deposit does.
         let funded = channels::read(&**self.chain(), &address).await?.is_some_and(|state| !state.deposit.is_zero());
@@ -293,7 +309,7 @@ impl Node {
             .lock()
             .entry(address.clone())
             .or_insert_with(|| {
-                let books = PayerBooks::new(self.network(), address, terms, Nano::ZERO);
+                let books = reporting(&self.config, PayerBooks::new(self.network(), address, terms, Nano::ZERO));
                 self.ledger.payer(books, self.key().clone())
             })
             .clone();
@@ -318,13 +334,36 @@ impl Node {
         Ok(state)
     }
 
-    fn check_code(&self, registry: &RegistryView) -> Result<(), ChannelError> {
-        let ours = Hash256(pay_channel::CODE_HASH.0);
-        if registry.channel_code == ours {
-            Ok(())
-        } else {
-            Err(ChannelError::Code { registry: registry.channel_code, ours })
+    /// The terms of a channel that is open between the same parties.
+    async fn open_terms(&self, wanted: &ChannelTerms) -> Result<Option<ChannelTerms>, ChannelError> {
+        let same = |terms: &ChannelTerms| {
+            let (challenge, protocol_fee_bps) = (wanted.challenge, wanted.protocol_fee_bps);
+            ChannelTerms { challenge, protocol_fee_bps, ..terms.clone() } == *wanted
+        };
+        let known: Vec<_> = self.payers.lock().values().filter(|c| same(c.terms())).cloned().collect();
+        for channel in known {
+            let state = channels::read(&**self.chain(), channel.address()).await?;
+            if state.is_some_and(|state| !state.deposit.is_zero() && state.close_at.is_none()) {
+                return Ok(Some(channel.terms().clone()));
+            }
         }
+        Ok(None)
+    }
+
+    /// What the registry asks of a new channel.
+    fn check_terms(&self, terms: &ChannelTerms) -> Result<(), ChannelError> {
+        let registry = self.registry();
+        let ours = Hash256(pay_channel::CODE_HASH.0);
+        if registry.channel_code != ours {
+            return Err(ChannelError::Code { registry: registry.channel_code, ours });
+        }
+        if terms.challenge < registry.min_challenge {
+            return Err(ChannelError::Challenge { found: terms.challenge, least: registry.min_challenge });
+        }
+        if terms.protocol_fee_bps != registry.protocol_fee_bps {
+            return Err(ChannelError::Fee { found: terms.protocol_fee_bps, asked: registry.protocol_fee_bps });
+        }
+        Ok(())
     }
 
     /// Issues a new certificate when the present one is about to end.
@@ -355,6 +394,11 @@ impl Node {
             }
         }
     }
+}
+
+/// A proxy reports how workers serve: it is bonded, so its word counts.
+fn reporting(config: &NodeConfig, books: PayerBooks) -> PayerBooks {
+    if config.role == Role::Proxy { books.report_to(config.registry.clone()) } else { books }
 }
 
 async fn read_registry(config: &NodeConfig) -> Result<RegistryView, NodeError> {

@@ -20,6 +20,8 @@ pub struct Window {
     pub active_from: UnixSeconds,
     /// First second at which it may not be used any more.
     pub sunset: Option<UnixSeconds>,
+    /// The council has suspended it until then.
+    pub suspended_until: UnixSeconds,
 }
 
 impl Window {
@@ -28,12 +30,13 @@ impl Window {
         matches!(life.status, SCHEDULED | DEPRECATED).then(|| Self {
             active_from: UnixSeconds(life.active_from),
             sunset: (life.sunset != 0).then_some(UnixSeconds(life.sunset)),
+            suspended_until: UnixSeconds(life.suspended_until),
         })
     }
 
     /// Whether the entry may be used at a time (attack 48).
     pub fn contains(&self, now: UnixSeconds) -> bool {
-        now >= self.active_from && self.sunset.is_none_or(|sunset| now < sunset)
+        now >= self.active_from.max(self.suspended_until) && self.sunset.is_none_or(|sunset| now < sunset)
     }
 }
 
@@ -75,8 +78,10 @@ pub struct RegistryView {
     pub min_worker_stake: Nano,
     /// Least bond of a proxy.
     pub min_proxy_bond: Nano,
-    /// Least challenge period of a channel, in seconds.
+    /// Least challenge period of a new channel, in seconds.
     pub min_challenge: u32,
+    /// Part of every claim that a new channel burns, in hundredths of a percent.
+    pub protocol_fee_bps: u16,
     /// Code of payment channels.
     pub channel_code: Hash256,
     /// Code of stake accounts.
@@ -132,8 +137,9 @@ impl RegistryView {
             min_worker_stake: nano("least worker stake", state.params.min_worker_stake)?,
             min_proxy_bond: nano("least proxy bond", state.params.min_proxy_bond)?,
             min_challenge: state.params.min_challenge,
-            channel_code: Hash256(hash(&state.codes.pay_channel)),
-            stake_code: Hash256(hash(&state.codes.stake_account)),
+            protocol_fee_bps: state.params.protocol_fee_bps,
+            channel_code: Hash256(hash(&state.codes.pay_channel.hash)),
+            stake_code: Hash256(hash(&state.codes.stake_account.hash)),
         })
     }
 
@@ -146,7 +152,8 @@ impl RegistryView {
             }
         }
         for (id, (role, window)) in &self.images {
-            policy.allow_image(*role, *id, ImageWindow { active_from: window.active_from, sunset: window.sunset });
+            let active_from = window.active_from.max(window.suspended_until);
+            policy.allow_image(*role, *id, ImageWindow { active_from, sunset: window.sunset });
         }
         for platform in &self.banned {
             policy.ban_platform(PlatformId(*platform));

@@ -28,7 +28,7 @@ mod store;
 pub use claim::{Claim, ClaimPolicy, ClaimReason, OnChain, claim};
 pub use payee::{AcceptError, AdmitError, ConsumeError, PayeeBooks, PayeeTerms};
 pub use payer::{AuthoriseError, BillError, Insufficient, PayerBooks, ReconcileError};
-pub use record::{PayeeRecord, PayerRecord, RECORD_VERSION};
+pub use record::{PayeeRecord, PayerRecord, RECORD_VERSION, Service};
 pub use store::{Store, StoreError};
 
 /// A request in flight in one channel's books. Numbers are never reused while the books are open.

@@ -24,6 +24,8 @@ pub struct PayeeTerms {
     pub terms: ChannelTerms,
     /// A voucher must be valid for at least this many seconds more, so that there is time to claim.
     pub expiry_margin: u32,
+    /// The registry to which a claim may hand evidence.
+    pub registry: StdAddr,
 }
 
 /// What a payee has been promised, has released and has billed in one channel.
@@ -115,6 +117,14 @@ pub enum AcceptError {
         cumulative: Nano,
         /// What is billed.
         billed: Nano,
+    },
+    /// A claim would hand its evidence, and the rest of the claimer's money with it, to somebody else.
+    #[error("the voucher's evidence is for {found}, but the registry is {expected}")]
+    Registry {
+        /// What it names.
+        found: Box<StdAddr>,
+        /// The network's registry.
+        expected: Box<StdAddr>,
     },
     /// The signature is wrong (attacks 6, 7).
     #[error("the voucher is not signed by the channel's payer: {0}")]
@@ -264,8 +274,17 @@ impl PayeeBooks {
         if v.cumulative < self.billed {
             return Err(AcceptError::BelowBilled { cumulative: v.cumulative, billed: self.billed });
         }
+        if let Some(evidence) = v.evidence.as_ref().filter(|e| e.registry != fixed.registry) {
+            let (found, expected) = (Box::new(evidence.registry.clone()), Box::new(fixed.registry.clone()));
+            return Err(AcceptError::Registry { found, expected });
+        }
         // One that we have, perhaps with a longer life, must not be replaced by one that ends sooner.
-        if let Some((_, version)) = self.vouchers.get(&v.cumulative).filter(|(known, _)| lives_as_long(known, signed)) {
+        // Of two that live equally long, one with evidence is better: it counts for the node's reputation.
+        let as_good = |(known, _): &&(SignedVoucher, u64)| {
+            let gains = known.voucher.evidence.is_none() && v.evidence.is_some() && lives_as_long(signed, known);
+            lives_as_long(known, signed) && !gains
+        };
+        if let Some((_, version)) = self.vouchers.get(&v.cumulative).filter(as_good) {
             return Ok(*version);
         }
         signed.verify(&fixed.terms.payer_key)?;

@@ -4,16 +4,20 @@ use std::collections::BTreeMap;
 
 use cocoon_protocol::frame::{Books, ChannelTerms};
 use cocoon_protocol::voucher::VerifyError;
-use cocoon_protocol::{GlobalId, Nano, StdAddr, Voucher};
+use cocoon_protocol::{Evidence, GlobalId, Nano, StdAddr, Voucher};
 
 use crate::RequestId;
-use crate::record::{PayerRecord, RECORD_VERSION};
+use crate::record::{PayerRecord, RECORD_VERSION, Service};
 
 /// What a payer has agreed to and promised in one channel.
 ///
 /// Invariant: `billed + Σ reserved ≤ deposit`, and every amount that is signed is `billed + Σ authorised`, where each
 /// request's `authorised ≤ reserved`. So nothing that is signed exceeds the deposit, and the payee of a request gains at most
 /// what was authorised ahead.
+///
+/// Evidence about the payee's node is signed into an exact voucher only when that one's amount is above every amount signed with
+/// evidence before, and after the counters are on disk. So no two vouchers of a channel ever contradict each other in it, which
+/// would cost a proxy its bond.
 #[derive(Clone, Debug)]
 pub struct PayerBooks {
     global_id: GlobalId,
@@ -24,6 +28,10 @@ pub struct PayerBooks {
     signed: Nano,
     in_flight: BTreeMap<RequestId, InFlight>,
     next: u64,
+    report_to: Option<StdAddr>,
+    service: Service,
+    evidenced: Nano,
+    silent: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -95,7 +103,18 @@ impl PayerBooks {
             signed: Nano::ZERO,
             in_flight: BTreeMap::new(),
             next: 0,
+            report_to: None,
+            service: Service::default(),
+            evidenced: Nano::ZERO,
+            silent: false,
         }
+    }
+
+    /// Signs evidence about the payee's node for this registry into exact vouchers: what a bonded proxy does.
+    #[must_use]
+    pub fn report_to(mut self, registry: StdAddr) -> Self {
+        self.report_to = Some(registry);
+        self
     }
 
     /// Books from disk; what was in flight is gone with the links that carried it.
@@ -103,6 +122,9 @@ impl PayerBooks {
         let mut books = Self::new(global_id, record.channel, record.terms, deposit);
         books.billed = record.billed;
         books.signed = record.signed;
+        books.service = record.service;
+        books.evidenced = record.evidenced;
+        books.silent = record.silent;
         books
     }
 
@@ -114,6 +136,9 @@ impl PayerBooks {
             terms: self.terms.clone(),
             billed: self.billed,
             signed: self.signed,
+            service: self.service,
+            evidenced: self.evidenced,
+            silent: self.silent,
         }
     }
 
@@ -145,6 +170,22 @@ impl PayerBooks {
     /// The deposit on chain changed: it grows with a top-up and falls to what was claimed with a settlement.
     pub fn set_deposit(&mut self, deposit: Nano) {
         self.deposit = deposit;
+    }
+
+    /// What was seen of the payee's node.
+    pub fn service(&self) -> Service {
+        self.service
+    }
+
+    /// An answer of the payee's node ended well; its first output came after this many milliseconds.
+    pub fn served(&mut self, latency_ms: u64) {
+        self.service.ok = self.service.ok.saturating_add(1);
+        self.service.latency_ms = self.service.latency_ms.saturating_add(latency_ms);
+    }
+
+    /// An answer failed by the fault of the payee's node.
+    pub fn let_down(&mut self) {
+        self.service.failed = self.service.failed.saturating_add(1);
     }
 
     /// Deposit less what is billed and reserved.
@@ -195,7 +236,16 @@ impl PayerBooks {
         }
         self.in_flight.remove(&id);
         self.billed = self.billed.saturating_add(cost);
-        Ok(self.voucher())
+        let mut voucher = self.voucher();
+        if let Some(registry) = &self.report_to
+            && !self.silent
+            && voucher.cumulative > self.evidenced
+        {
+            self.evidenced = voucher.cumulative;
+            let Service { ok, failed, latency_ms } = self.service;
+            voucher.evidence = Some(Evidence { registry: registry.clone(), ok, failed, latency_ms });
+        }
+        Ok(voucher)
     }
 
     /// Takes a request out of flight; nothing is billed (P3.8).
@@ -222,6 +272,9 @@ impl PayerBooks {
             return Err(ReconcileError::Unproven { billed: theirs.billed });
         }
         let adopted = theirs.billed.saturating_sub(self.billed);
+        // Either an answer was billed that we had not booked yet, or this record is an old copy: then evidence with higher
+        // counters may be signed already, and to sign lower ones now would be equivocation.
+        self.silent |= !adopted.is_zero();
         self.billed = self.billed.max(theirs.billed);
         self.signed = self.signed.max(proven);
         self.in_flight.clear();
@@ -238,6 +291,7 @@ impl PayerBooks {
             channel: self.channel.clone(),
             cumulative,
             valid_until: cocoon_protocol::UnixSeconds(0),
+            evidence: None,
         }
     }
 }

@@ -20,6 +20,26 @@ pub struct PayerRecord {
     pub billed: Nano,
     /// The highest cumulative amount ever signed: what a dishonest payee could claim (invariant I4).
     pub signed: Nano,
+    /// What the payer has seen of the payee's node.
+    #[serde(default)]
+    pub service: Service,
+    /// The highest cumulative amount ever signed together with evidence.
+    #[serde(default)]
+    pub evidenced: Nano,
+    /// The record is known to be older than what was signed, so no evidence is signed in this channel any more.
+    #[serde(default)]
+    pub silent: bool,
+}
+
+/// How a payee's node has served since the channel was opened. Counters only grow.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Service {
+    /// Answers that ended well.
+    pub ok: u64,
+    /// Answers that failed by the node's fault.
+    pub failed: u64,
+    /// Sum over the answers that ended well, from request to first output, in milliseconds.
+    pub latency_ms: u64,
 }
 
 /// The payee's record of a channel.

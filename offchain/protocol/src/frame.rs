@@ -109,6 +109,9 @@ pub struct ChannelTerms {
     pub salt: u64,
     /// Seconds between a request to close and the settlement.
     pub challenge: u32,
+    /// Part of every claim that burns, in hundredths of a percent.
+    #[serde(default)]
+    pub protocol_fee_bps: u16,
 }
 
 /// A model that a payee serves.

@@ -26,7 +26,7 @@ pub use price::{Price, Usage};
 pub use receipt::{Receipt, SignedReceipt};
 pub use tycho_types::models::StdAddr;
 pub use units::{GlobalId, Nano, Role, Tokens, UnixSeconds};
-pub use voucher::{CloseAuth, SignedVoucher, Voucher};
+pub use voucher::{CloseAuth, Evidence, SignedVoucher, Voucher};
 
 /// A cell could not be built or read.
 #[derive(Debug, thiserror::Error)]

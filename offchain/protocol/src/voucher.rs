@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! voucher#56434831 global_id:int32 channel:MsgAddressInt cumulative:Coins valid_until:uint32
-//!     evidence:(Maybe ^Cell) = Voucher;
+//!     evidence:(Maybe ^Evidence) = Voucher;
+//! evidence#45564432 registry:MsgAddressInt ok:uint64 failed:uint64 latency_ms:uint64 = Evidence;
 //! close#434c5331 global_id:int32 channel:MsgAddressInt claimed:Coins epoch:uint32 = CloseAuth;
 //! ```
 //!
@@ -22,8 +23,45 @@ use crate::units::{GlobalId, Nano, UnixSeconds};
 
 /// Constructor tag of a voucher: ASCII `VCH1`.
 pub const VOUCHER_TAG: u32 = 0x5643_4831;
+/// Constructor tag of evidence inside a voucher: ASCII `EVD2`.
+pub const EVIDENCE_TAG: u32 = 0x4556_4432;
 /// Constructor tag of a close authorisation: ASCII `CLS1`.
 pub const CLOSE_TAG: u32 = 0x434c_5331;
+
+/// How a node has served its payer since their channel was opened. Network, channel and node follow from the voucher around
+/// it; the claim that pays the voucher hands it to the registry, which counts it for the node's reputation if the payer is a
+/// bonded proxy. Counters only grow.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Evidence {
+    /// The root contract that counts it.
+    pub registry: StdAddr,
+    /// Answers that ended well.
+    pub ok: u64,
+    /// Answers that failed by the node's fault.
+    pub failed: u64,
+    /// Sum over the answers that ended well, from request to first output, in milliseconds.
+    pub latency_ms: u64,
+}
+
+impl Evidence {
+    fn to_cell(&self) -> Result<Cell, Error> {
+        let mut b = CellBuilder::new();
+        b.store_u32(EVIDENCE_TAG)?;
+        store_address(&self.registry, &mut b)?;
+        for counter in [self.ok, self.failed, self.latency_ms] {
+            b.store_u64(counter)?;
+        }
+        b.build()
+    }
+
+    fn read(mut s: CellSlice<'_>) -> Result<Self, Error> {
+        expect_tag(&mut s, EVIDENCE_TAG)?;
+        let registry = StdAddr::load_from(&mut s)?;
+        let (ok, failed, latency_ms) = (s.load_u64()?, s.load_u64()?, s.load_u64()?);
+        expect_end(&s)?;
+        Ok(Self { registry, ok, failed, latency_ms })
+    }
+}
 
 /// The payer's promise: the payee may have received `cumulative` nanoton in sum from this channel.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -36,6 +74,9 @@ pub struct Voucher {
     pub cumulative: Nano,
     /// Valid while block time is less than this; zero: for ever.
     pub valid_until: UnixSeconds,
+    /// What the payer has seen of the payee's node, if it says so.
+    #[serde(default)]
+    pub evidence: Option<Evidence>,
 }
 
 impl Voucher {
@@ -48,7 +89,10 @@ impl Voucher {
             store_address(&self.channel, &mut b)?;
             Tokens::from(self.cumulative).store_into(&mut b, Cell::empty_context())?;
             b.store_u32(self.valid_until.0)?;
-            b.store_bit_zero()?; // no evidence yet
+            b.store_bit(self.evidence.is_some())?;
+            if let Some(evidence) = &self.evidence {
+                b.store_reference(evidence.to_cell()?)?;
+            }
             b.build()
         };
         build().map_err(CellError::of("voucher"))
@@ -59,14 +103,15 @@ impl Voucher {
         let read = || {
             let mut s = cell.as_slice()?;
             expect_tag(&mut s, VOUCHER_TAG)?;
-            let voucher = Self {
+            let mut voucher = Self {
                 global_id: GlobalId(s.load_u32()? as i32),
                 channel: StdAddr::load_from(&mut s)?,
                 cumulative: Tokens::load_from(&mut s)?.try_into()?,
                 valid_until: UnixSeconds(s.load_u32()?),
+                evidence: None,
             };
             if s.load_bit()? {
-                return Err(Error::InvalidData);
+                voucher.evidence = Some(Evidence::read(s.load_reference_as_slice()?)?);
             }
             expect_end(&s)?;
             Ok(voucher)
@@ -178,12 +223,21 @@ mod tests {
             channel: StdAddr::new(0, tycho_types::cell::HashBytes([5; 32])),
             cumulative: Nano::new(123_456_789),
             valid_until: UnixSeconds(1_800_000_000),
+            evidence: None,
         }
+    }
+
+    fn evidence() -> Evidence {
+        let registry = StdAddr::new(0, tycho_types::cell::HashBytes([7; 32]));
+        Evidence { registry, ok: 40, failed: 2, latency_ms: 12_345 }
     }
 
     #[test]
     fn a_voucher_survives_its_cell() {
-        assert_eq!(Voucher::from_cell(&voucher().to_cell().unwrap()).unwrap(), voucher());
+        for evidence in [None, Some(evidence())] {
+            let voucher = Voucher { evidence, ..voucher() };
+            assert_eq!(Voucher::from_cell(&voucher.to_cell().unwrap()).unwrap(), voucher);
+        }
     }
 
     #[test]
@@ -212,6 +266,7 @@ mod tests {
             Voucher { channel: StdAddr::new(0, tycho_types::cell::HashBytes([6; 32])), ..voucher() },
             Voucher { cumulative: Nano::new(123_456_790), ..voucher() },
             Voucher { valid_until: UnixSeconds(0), ..voucher() },
+            Voucher { evidence: Some(evidence()), ..voucher() },
         ];
         for voucher in altered {
             assert!(SignedVoucher { voucher, signature: signed.signature }.verify(&payer.public()).is_err());

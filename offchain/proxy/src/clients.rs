@@ -105,6 +105,7 @@ mod tests {
         let terms = ChannelTerms {
             payer: address(1),
             payee: address(2),
+            protocol_fee_bps: 0,
             payer_key: key(1),
             payee_key: key(2),
             salt: 0,

@@ -210,6 +210,7 @@ impl Proxy {
                 payee_key: key,
                 salt: 0,
                 challenge: self.config.challenge,
+                protocol_fee_bps: self.node.registry().protocol_fee_bps,
             };
             self.node.payer_channel(terms, self.config.worker_deposit).await.map_err(refused)?
         };
@@ -338,7 +339,7 @@ mod tests {
     const MODEL: ModelHash = ModelHash([1; 32]);
 
     fn registry(sunset: Option<UnixSeconds>) -> RegistryView {
-        let window = Window { active_from: UnixSeconds(0), sunset };
+        let window = Window { active_from: UnixSeconds(0), sunset, suspended_until: UnixSeconds(0) };
         RegistryView {
             network: GlobalId::DEVNET,
             revision: 1,
@@ -352,6 +353,7 @@ mod tests {
             min_worker_stake: Nano::ZERO,
             min_proxy_bond: Nano::ZERO,
             min_challenge: 0,
+            protocol_fee_bps: 0,
             channel_code: Hash256::default(),
             stake_code: Hash256::default(),
         }
@@ -381,6 +383,7 @@ mod tests {
         let terms = ChannelTerms {
             payer: address.clone(),
             payee: address,
+            protocol_fee_bps: 0,
             payer_key: key(1),
             payee_key: key(2),
             salt: 0,

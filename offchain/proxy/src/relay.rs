@@ -194,7 +194,7 @@ fn refusal(proxy: &Proxy, fault: Fault, place: &Place) -> Fault {
         }
         FaultCode::BadRequest | FaultCode::ContextLengthExceeded | FaultCode::ModelNotFound => fault,
         FaultCode::Overloaded => {
-            place.failed();
+            place.busy();
             fault
         }
         _ => {
@@ -407,6 +407,7 @@ impl Relay {
         let (Some(earning), Some(payment)) = (self.earning.take(), self.payment.take()) else {
             return Err(Fault::new(FaultCode::Internal, "the request was billed already"));
         };
+        self.place.served();
         // The worker has billed it; if we cannot, the books differ.
         let exact = payment.bill(receipt.receipt.cost).await.map_err(|error| self.worker_failed(&error.to_string()))?;
         if self.wire.send(&ToPayee::Pay { authorised: receipt.receipt.cost, voucher: exact }).await.is_ok() {

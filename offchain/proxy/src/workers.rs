@@ -151,12 +151,14 @@ pub(crate) struct Place {
     worker: Arc<WorkerSession>,
     started: Instant,
     began: Duration,
+    /// From asking to the first chunk.
+    latency: Mutex<Option<Duration>>,
 }
 
 impl Place {
     fn take(started: Instant, worker: Arc<WorkerSession>) -> Self {
         worker.load.lock().begin();
-        Self { worker, started, began: started.elapsed() }
+        Self { worker, started, began: started.elapsed(), latency: Mutex::default() }
     }
 
     pub fn worker(&self) -> &Arc<WorkerSession> {
@@ -166,12 +168,26 @@ impl Place {
     /// The first chunk has come.
     pub fn answered(&self) {
         let now = self.started.elapsed();
-        self.worker.load.lock().success(now, now.saturating_sub(self.began));
+        let latency = now.saturating_sub(self.began);
+        *self.latency.lock() = Some(latency);
+        self.worker.load.lock().success(now, latency);
+    }
+
+    /// The answer is complete and its receipt is right: it counts for the worker's reputation.
+    pub fn served(&self) {
+        let whole = self.started.elapsed().saturating_sub(self.began);
+        self.worker.channel.served(self.latency.lock().unwrap_or(whole));
+    }
+
+    /// The worker has no place: others are tried first for a while, and its reputation does not suffer.
+    pub fn busy(&self) {
+        self.worker.load.lock().failure(self.started.elapsed());
     }
 
     /// The worker is at fault.
     pub fn failed(&self) {
-        self.worker.load.lock().failure(self.started.elapsed());
+        self.busy();
+        self.worker.channel.let_down();
     }
 }
 

@@ -29,6 +29,7 @@ pub fn terms() -> ChannelTerms {
         payee_key: payee_key().public(),
         salt: 0,
         challenge: 3600,
+        protocol_fee_bps: 100,
     }
 }
 
@@ -37,7 +38,13 @@ pub fn payer() -> PayerBooks {
 }
 
 pub fn payee_terms() -> PayeeTerms {
-    PayeeTerms { global_id: GlobalId::DEVNET, channel: address(9), terms: terms(), expiry_margin: 600 }
+    PayeeTerms {
+        global_id: GlobalId::DEVNET,
+        channel: address(9),
+        terms: terms(),
+        expiry_margin: 600,
+        registry: address(7),
+    }
 }
 
 pub fn payee() -> PayeeBooks {
@@ -50,6 +57,7 @@ pub fn voucher(cumulative: u64) -> Voucher {
         channel: address(9),
         cumulative: Nano::new(cumulative),
         valid_until: UnixSeconds(0),
+        evidence: None,
     }
 }
 
