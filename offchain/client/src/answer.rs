@@ -236,8 +236,10 @@ impl Exchange {
     /// Waits for a worker to accept, checks its evidence and sets the worst case aside (P3.3).
     async fn accept(&mut self) -> Result<Accepted, Fault> {
         let frame = receive(&mut self.wire, self.session.patience()).await.map_err(gone)?;
-        let (prompt, max_completion, evidence) = match frame {
-            ToPayer::Accepted { prompt, max_completion, evidence } => (prompt, max_completion, evidence),
+        let (prompt, max_completion, evidence, acceptance) = match frame {
+            ToPayer::Accepted { prompt, max_completion, evidence, acceptance } => {
+                (prompt, max_completion, evidence, acceptance)
+            }
             ToPayer::Fault(fault) => return Err(fault),
             _ => return Err(protocol("an answer before an acceptance")),
         };
@@ -245,6 +247,9 @@ impl Exchange {
             return Err(protocol("more prompt tokens than the request has bytes"));
         }
         let worker = self.session.verify_worker(&evidence)?;
+        acceptance
+            .verify(&worker.node_key, self.session.network(), &self.request, &self.offer.model)
+            .map_err(|e| Fault::new(FaultCode::WorkerFailed, format!("{e}; nothing is billed; ask again")))?;
         let worst = self.offer.price.cost(Usage { prompt, completion: max_completion });
         let payment = self.session.channel().reserve(worst).map_err(money)?;
         Ok(Accepted { prompt, max_completion, worker, payment })

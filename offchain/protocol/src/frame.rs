@@ -29,6 +29,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tycho_types::models::StdAddr;
 
+use crate::acceptance::SignedAcceptance;
 use crate::fault::Fault;
 use crate::hash::{Hash256, ModelHash};
 use crate::keys::NodePublicKey;
@@ -220,6 +221,8 @@ pub enum ToPayer {
         /// DER of the worker's evidence certificate, which certifies the key that signs the receipt.
         #[serde(with = "serde_bytes")]
         evidence: Vec<u8>,
+        /// The worker's signed word on the model.
+        acceptance: Box<SignedAcceptance>,
     },
     /// A piece of the answer.
     Chunk {

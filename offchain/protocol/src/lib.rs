@@ -9,6 +9,7 @@
 //! * **frames** ([`frame`]): what client, proxy and worker say to each other inside an attested link, with the
 //!   application's side of it in [`openai`].
 
+pub mod acceptance;
 pub mod fault;
 pub mod frame;
 pub mod hash;
@@ -19,6 +20,7 @@ pub mod receipt;
 pub mod units;
 pub mod voucher;
 
+pub use acceptance::{Acceptance, SignedAcceptance};
 pub use fault::{Fault, FaultCode};
 pub use hash::{Hash256, ImageId, ModelHash};
 pub use keys::{KeyError, NodeKey, NodePublicKey, Signature};

@@ -141,14 +141,21 @@ async fn attempt(
             return Err(worker_gone("it said nothing"));
         }
     };
-    let (prompt, max_completion, evidence) = match accepted {
-        ToPayer::Accepted { prompt, max_completion, evidence } => (prompt, max_completion, evidence),
+    let (prompt, max_completion, evidence, acceptance) = match accepted {
+        ToPayer::Accepted { prompt, max_completion, evidence, acceptance } => {
+            (prompt, max_completion, evidence, acceptance)
+        }
         ToPayer::Fault(fault) => return Err(refusal(proxy, fault, &place)),
         _ => {
             place.failed();
             return Err(worker_gone("it sent an answer before accepting"));
         }
     };
+    let promised = acceptance.verify(&worker.key(), proxy.network(), &request, &model);
+    if promised.is_err() || acceptance.acceptance.channel != *worker.channel().address() {
+        place.failed();
+        return Err(worker_gone("its acceptance is about something else"));
+    }
     let worst = Usage { prompt, completion: max_completion };
     let earning = client.channel().admit(price.cost(worst)).map_err(money)?;
     // From here on the worker holds a reservation; a stream dropped before any payment costs nothing.
@@ -158,7 +165,7 @@ async fn attempt(
         proxy.fell_short(worker.channel().address(), needed);
         topping_up()
     })?;
-    up.send(&ToPayer::Accepted { prompt, max_completion, evidence }).await.map_err(client_gone)?;
+    up.send(&ToPayer::Accepted { prompt, max_completion, evidence, acceptance }).await.map_err(client_gone)?;
     Ok(Relay {
         proxy: proxy.clone(),
         client: client.clone(),

@@ -13,7 +13,7 @@ use cocoon_protocol::hash::{ResponseHasher, request_hash};
 use cocoon_protocol::openai::chunk::{ChunkChoice, Delta, Head, IndexedToolCall};
 use cocoon_protocol::openai::request::ChatCompletionRequest;
 use cocoon_protocol::receipt::Outcome;
-use cocoon_protocol::{Fault, FaultCode, Hash256, Nano, Price, Receipt, Tokens, Usage};
+use cocoon_protocol::{Acceptance, Fault, FaultCode, Hash256, Nano, Price, Receipt, Tokens, Usage};
 use futures::StreamExt;
 use rand::RngCore;
 use tokio::time::{Instant, sleep_until};
@@ -79,7 +79,16 @@ async fn begin(
     let earning = channel.admit(worst).map_err(money)?;
     let evidence = worker.evidence();
     let (prompt, max_completion) = (accepted.prompt, accepted.max_completion);
-    wire.send(&ToPayer::Accepted { prompt, max_completion, evidence }).await.map_err(gone)?;
+    let hash = request_hash(&request.body);
+    let acceptance = Acceptance {
+        global_id: worker.network(),
+        channel: channel.address().clone(),
+        time: worker.now(),
+        request: hash,
+        model: worker.model(),
+    };
+    let acceptance = Box::new(acceptance.sign(worker.node_key()).map_err(|e| money(e.into()))?);
+    wire.send(&ToPayer::Accepted { prompt, max_completion, evidence, acceptance }).await.map_err(gone)?;
     let mut id = [0; 12];
     rand::thread_rng().fill_bytes(&mut id);
     let head = Head {
@@ -92,7 +101,7 @@ async fn begin(
         channel: channel.clone(),
         earning,
         answer,
-        request: request_hash(&request.body),
+        request: hash,
         head,
         price,
         prompt,
