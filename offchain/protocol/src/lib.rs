@@ -17,6 +17,7 @@ pub mod keys;
 pub mod openai;
 pub mod price;
 pub mod receipt;
+pub mod sealed;
 pub mod units;
 pub mod voucher;
 
@@ -26,6 +27,7 @@ pub use hash::{Hash256, ImageId, ModelHash};
 pub use keys::{KeyError, NodeKey, NodePublicKey, Signature};
 pub use price::{Price, Usage};
 pub use receipt::{Receipt, SignedReceipt};
+pub use sealed::{Announcement, Candidate, SealedKey, SignedAnnouncement};
 pub use tycho_types::models::StdAddr;
 pub use units::{GlobalId, Nano, Role, Tokens, UnixSeconds};
 pub use voucher::{CloseAuth, Evidence, SignedVoucher, Voucher};
