@@ -11,6 +11,7 @@ use cocoon_protocol::frame::{Offer, Request, ToPayee, ToPayer};
 use cocoon_protocol::hash::{ResponseHasher, request_hash};
 use cocoon_protocol::receipt::{Expected, Outcome};
 use cocoon_protocol::{Fault, FaultCode, Hash256, Nano, SignedReceipt, Tokens, Usage};
+use cocoon_seal::{ChunkOpener, ClientKeys};
 use tokio::sync::mpsc;
 
 use crate::session::Session;
@@ -84,20 +85,37 @@ impl Answer {
 
 /// Sends the question; the answer is carried on by a task of its own.
 pub(crate) async fn ask(session: Arc<Session>, offer: Offer, body: Bytes) -> Result<Answer, Fault> {
-    let mut wire = session.open().await?;
-    let hash = request_hash(&body);
-    let bytes = body.len() as u64;
-    let request = Request {
+    let asked = send(&session, &offer, &body).await?;
+    let (sender, events) = mpsc::channel(QUEUE);
+    let exchange = Exchange { session, asked, offer, body, events: sender };
+    tokio::spawn(exchange.run());
+    Ok(Answer { events })
+}
+
+/// A question on its way.
+struct Asked {
+    wire: Wire<ToPayee, ToPayer>,
+    /// Hash of the sealed body.
+    request: Hash256,
+    keys: ClientKeys,
+}
+
+/// Seals the question to the workers that this client has verified itself, and sends it.
+async fn send(session: &Session, offer: &Offer, body: &Bytes) -> Result<Asked, Fault> {
+    let candidates = session.candidates(offer)?;
+    let sealed = cocoon_seal::seal(body, session.network(), &offer.model, &candidates, &mut rand::rngs::OsRng);
+    let (question, keys) = sealed.map_err(|e| Fault::new(FaultCode::Internal, e.to_string()))?;
+    let request = request_hash(&question.body);
+    let asking = Request {
         model: offer.model,
         price: offer.price,
         channel: session.channel().address().clone(),
-        body: body.into(),
+        body: question.body,
+        keys: question.keys,
     };
-    wire.send(&ToPayee::Request(request)).await.map_err(gone)?;
-    let (sender, events) = mpsc::channel(QUEUE);
-    let exchange = Exchange { session, wire, offer, request: hash, body_bytes: bytes, events: sender };
-    tokio::spawn(exchange.run());
-    Ok(Answer { events })
+    let mut wire = session.open().await?;
+    wire.send(&ToPayee::Request(asking)).await.map_err(gone)?;
+    Ok(Asked { wire, request, keys })
 }
 
 /// Before anything was paid.
@@ -122,10 +140,9 @@ pub(crate) fn money(error: BooksError) -> Fault {
 
 struct Exchange {
     session: Arc<Session>,
-    wire: Wire<ToPayee, ToPayer>,
+    asked: Asked,
     offer: Offer,
-    request: Hash256,
-    body_bytes: u64,
+    body: Bytes,
     events: mpsc::Sender<Result<AnswerEvent, Fault>>,
 }
 
@@ -148,6 +165,7 @@ struct Accepted {
     prompt: Tokens,
     max_completion: Tokens,
     worker: PeerIdentity,
+    opener: ChunkOpener,
     payment: Payment,
 }
 
@@ -174,7 +192,8 @@ impl Exchange {
             accepted = accepting => accepted.map_err(Ended::ByProxy)?,
             () = caller.closed() => return Err(Ended::ByProxy(gone("the caller went away"))),
         };
-        let Accepted { prompt, max_completion, .. } = accepted;
+        let mut accepted = accepted;
+        let (prompt, max_completion) = (accepted.prompt, accepted.max_completion);
         let _ = self.events.send(Ok(AnswerEvent::Accepted { prompt, max_completion })).await;
 
         let mut response = ResponseHasher::default();
@@ -184,7 +203,7 @@ impl Exchange {
         self.pay(&accepted, completion).await?;
         loop {
             let frame = tokio::select! {
-                frame = receive(&mut self.wire, self.session.patience()) => frame.map_err(broke)?,
+                frame = receive(&mut self.asked.wire, self.session.patience()) => frame.map_err(broke)?,
                 () = self.events.closed(), if !stopped => {
                     stopped = true;
                     self.tell(&ToPayee::Stop).await;
@@ -196,6 +215,11 @@ impl Exchange {
                     if so_far < completion || so_far > max_completion {
                         return Err(protocol("token counts that go backwards or beyond the announced limit").into());
                     }
+                    response.chunk(&data);
+                    let data = accepted
+                        .opener
+                        .open(&data, so_far)
+                        .map_err(|e| Fault::new(FaultCode::Protocol, format!("{e}; the session is closed")))?;
                     bytes = bytes.saturating_add(data.len() as u64);
                     if bytes > limit || !is_one_line_object(&data) {
                         return Err(
@@ -203,7 +227,6 @@ impl Exchange {
                         );
                     }
                     completion = so_far;
-                    response.chunk(&data);
                     if !stopped {
                         stopped = self.events.send(Ok(AnswerEvent::Chunk(data.into()))).await.is_err();
                         if stopped {
@@ -235,24 +258,32 @@ impl Exchange {
 
     /// Waits for a worker to accept, checks its evidence and sets the worst case aside (P3.3).
     async fn accept(&mut self) -> Result<Accepted, Fault> {
-        let frame = receive(&mut self.wire, self.session.patience()).await.map_err(gone)?;
-        let (prompt, max_completion, evidence, acceptance) = match frame {
-            ToPayer::Accepted { prompt, max_completion, evidence, acceptance } => {
-                (prompt, max_completion, evidence, acceptance)
+        let mut frame = receive(&mut self.asked.wire, self.session.patience()).await.map_err(gone)?;
+        if matches!(&frame, ToPayer::Fault(fault) if fault.code == FaultCode::OffersChanged) {
+            // The workers came and went since the offer was read: once more, for those that are here now.
+            self.offer = self.session.offer(&self.offer.name).await?;
+            self.asked = send(&self.session, &self.offer, &self.body).await?;
+            frame = receive(&mut self.asked.wire, self.session.patience()).await.map_err(gone)?;
+        }
+        let (prompt, max_completion, evidence, acceptance, salt) = match frame {
+            ToPayer::Accepted { prompt, max_completion, evidence, acceptance, salt } => {
+                (prompt, max_completion, evidence, acceptance, salt)
             }
             ToPayer::Fault(fault) => return Err(fault),
             _ => return Err(protocol("an answer before an acceptance")),
         };
-        if prompt.0 > self.body_bytes.saturating_add(TEMPLATE_ALLOWANCE) {
+        if prompt.0 > (self.body.len() as u64).saturating_add(TEMPLATE_ALLOWANCE) {
             return Err(protocol("more prompt tokens than the request has bytes"));
         }
         let worker = self.session.verify_worker(&evidence)?;
         acceptance
-            .verify(&worker.node_key, self.session.network(), &self.request, &self.offer.model)
+            .verify(&worker.node_key, self.session.network(), &self.asked.request, &self.offer.model)
             .map_err(|e| Fault::new(FaultCode::WorkerFailed, format!("{e}; nothing is billed; ask again")))?;
+        let opener = self.asked.keys.opener(&worker.node_key, &salt);
+        let opener = opener.ok_or_else(|| protocol("the acceptance of a worker that was not asked"))?;
         let worst = self.offer.price.cost(Usage { prompt, completion: max_completion });
         let payment = self.session.channel().reserve(worst).map_err(money)?;
-        Ok(Accepted { prompt, max_completion, worker, payment })
+        Ok(Accepted { prompt, max_completion, worker, opener, payment })
     }
 
     /// Keeps the vouchers at least half a window ahead of the tokens that have arrived (P3.4).
@@ -274,7 +305,7 @@ impl Exchange {
 
     /// A proxy that takes nothing more may have finished and billed while the caller was slow: its own frames tell.
     async fn tell(&mut self, frame: &ToPayee) {
-        if let Err(error) = self.wire.send(frame).await {
+        if let Err(error) = self.asked.wire.send(frame).await {
             tracing::debug!(%error, "the proxy takes no frames");
         }
     }
@@ -289,7 +320,7 @@ impl Exchange {
     ) -> Result<Finished, Fault> {
         let expected = Expected {
             global_id: self.session.network(),
-            request: self.request,
+            request: self.asked.request,
             response: response.finish(),
             model: self.offer.model,
             image: accepted.worker.image,
@@ -302,8 +333,8 @@ impl Exchange {
         let cost = self.offer.price.cost(usage);
         let voucher = accepted.payment.bill(cost).await.map_err(money)?;
         // The answer is complete and billed; a proxy that is gone by now gets the voucher at the next session.
-        if self.wire.send(&ToPayee::Pay { authorised: cost, voucher }).await.is_ok() {
-            let _ = self.wire.finish();
+        if self.asked.wire.send(&ToPayee::Pay { authorised: cost, voucher }).await.is_ok() {
+            let _ = self.asked.wire.finish();
         }
         Ok(Finished { usage, cost, receipt, worker: accepted.worker })
     }

@@ -63,7 +63,7 @@ fn status(code: FaultCode) -> (StatusCode, &'static str) {
             (StatusCode::PAYMENT_REQUIRED, "insufficient_quota")
         }
         FaultCode::PaymentTimeout => (StatusCode::REQUEST_TIMEOUT, "server_error"),
-        FaultCode::Overloaded => (StatusCode::TOO_MANY_REQUESTS, "rate_limit_error"),
+        FaultCode::Overloaded | FaultCode::OffersChanged => (StatusCode::TOO_MANY_REQUESTS, "rate_limit_error"),
         FaultCode::WorkerFailed | FaultCode::ProxyFailed | FaultCode::AttestationFailed | FaultCode::ReceiptInvalid => {
             (StatusCode::BAD_GATEWAY, "server_error")
         }

@@ -9,7 +9,9 @@ use cocoon_node::books::PayerChannel;
 use cocoon_node::wire::Wire;
 use cocoon_node::{Node, ProxyEntry};
 use cocoon_protocol::frame::{Offer, SessionOpen, SessionReady, ToPayee, ToPayer};
-use cocoon_protocol::{Fault, FaultCode, GlobalId, Role, Tokens};
+use cocoon_protocol::{Fault, FaultCode, GlobalId, NodePublicKey, Role, Tokens};
+use cocoon_seal::SealingPublicKey;
+use cocoon_seal::request::MAX_CANDIDATES;
 use tokio::sync::watch;
 use tokio_util::task::AbortOnDropHandle;
 
@@ -126,6 +128,39 @@ impl Session {
         self.node.endpoint().verifier().verify(evidence, &[Role::Worker]).map_err(|e| {
             Fault::new(FaultCode::AttestationFailed, format!("the worker is not what the chain demands: {e}"))
         })
+    }
+
+    /// The workers of an offer that may read a question: those whose evidence and key this client has verified itself.
+    ///
+    /// # Errors
+    /// Says what is wrong with the last one when none is left.
+    pub fn candidates(&self, offer: &Offer) -> Result<Vec<(NodePublicKey, SealingPublicKey)>, Fault> {
+        let mut refused = None;
+        let mut verified = vec![];
+        for candidate in offer.candidates.iter().take(MAX_CANDIDATES) {
+            let checked = self.verify_worker(&candidate.evidence).and_then(|worker| {
+                let key = SealingPublicKey::from_announcement(
+                    &candidate.announcement,
+                    &worker.node_key,
+                    self.network(),
+                    self.node.now(),
+                );
+                let key = key.map_err(|e| Fault::new(FaultCode::AttestationFailed, format!("a worker: {e}")))?;
+                Ok((worker.node_key, key))
+            });
+            match checked {
+                Ok(worker) => verified.push(worker),
+                Err(fault) => {
+                    tracing::warn!(%fault, "a worker is not asked");
+                    refused = Some(fault);
+                }
+            }
+        }
+        if verified.is_empty() {
+            let nobody = || Fault::new(FaultCode::Overloaded, "the proxy names no worker of this model; try again");
+            return Err(refused.unwrap_or_else(nobody));
+        }
+        Ok(verified)
     }
 
     pub fn channel(&self) -> &Arc<PayerChannel> {

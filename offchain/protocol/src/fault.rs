@@ -20,6 +20,8 @@ pub enum FaultCode {
     PaymentRejected,
     /// Everybody is busy; try again later.
     Overloaded,
+    /// None of the workers that the question was sealed to is here any more: seal it to the present ones.
+    OffersChanged,
     /// The worker went away or failed in mid-answer; nothing is billed.
     WorkerFailed,
     /// The proxy went away in mid-answer; nothing is billed.
@@ -46,6 +48,7 @@ impl FaultCode {
             Self::PaymentTimeout => "payment_timeout",
             Self::PaymentRejected => "payment_rejected",
             Self::Overloaded => "overloaded",
+            Self::OffersChanged => "offers_changed",
             Self::WorkerFailed => "worker_failed",
             Self::ProxyFailed => "proxy_failed",
             Self::AttestationFailed => "attestation_failed",

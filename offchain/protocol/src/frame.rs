@@ -35,6 +35,7 @@ use crate::hash::{Hash256, ModelHash};
 use crate::keys::NodePublicKey;
 use crate::price::{Price, Usage};
 use crate::receipt::SignedReceipt;
+use crate::sealed::{Candidate, SealedKey};
 use crate::units::{Nano, Tokens};
 use crate::voucher::SignedVoucher;
 
@@ -128,6 +129,9 @@ pub struct Offer {
     pub price: Price,
     /// How many requests it takes at once.
     pub concurrency: u32,
+    /// From a proxy to its clients: some of the workers that serve the model, to seal questions to (P7.2).
+    #[serde(default)]
+    pub candidates: Vec<Candidate>,
 }
 
 /// How far a payee's books have come for a channel.
@@ -157,6 +161,8 @@ pub enum SessionOpen {
         offers: Vec<Offer>,
         /// Books of channels that this proxy opened before.
         books: Vec<(ChannelTerms, Books)>,
+        /// What clients need in order to seal questions to it.
+        candidate: Box<Candidate>,
     },
 }
 
@@ -188,9 +194,11 @@ pub struct Request {
     pub price: Price,
     /// The channel that pays.
     pub channel: StdAddr,
-    /// The application's JSON, byte for byte.
+    /// The application's JSON, byte for byte, sealed.
     #[serde(with = "serde_bytes")]
     pub body: Vec<u8>,
+    /// The key to the body, sealed to each worker that may answer; to a worker only its own.
+    pub keys: Vec<SealedKey>,
 }
 
 /// From payer to payee on an inference stream.
@@ -223,12 +231,15 @@ pub enum ToPayer {
         evidence: Vec<u8>,
         /// The worker's signed word on the model.
         acceptance: Box<SignedAcceptance>,
+        /// Makes the keys of the answer unlike those of any other.
+        #[serde(with = "serde_bytes")]
+        salt: [u8; 32],
     },
     /// A piece of the answer.
     Chunk {
         /// Completion tokens so far, this chunk included.
         completion: Tokens,
-        /// A JSON object of the OpenAI streaming format.
+        /// A JSON object of the OpenAI streaming format, sealed.
         #[serde(with = "serde_bytes")]
         data: Vec<u8>,
     },

@@ -19,7 +19,9 @@ use cocoon_node::books::PayerChannel;
 use cocoon_node::wire::{Wire, WireError};
 use cocoon_node::{ChannelError, Node, RegistryView};
 use cocoon_protocol::frame::{ChannelTerms, Offer, SessionOpen, SessionReady};
-use cocoon_protocol::{Fault, FaultCode, GlobalId, ModelHash, Nano, NodePublicKey, Role, StdAddr, UnixSeconds};
+use cocoon_protocol::{
+    Candidate, Fault, FaultCode, GlobalId, ModelHash, Nano, NodePublicKey, Role, StdAddr, UnixSeconds,
+};
 use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -132,8 +134,8 @@ impl Proxy {
         let role = link.peer().role;
         let result = match (role, opened) {
             (Role::Client, SessionOpen::Client { channel }) => self.clone().client(&link, &mut wire, *channel).await,
-            (Role::Worker, SessionOpen::Worker { owner, offers, books }) => {
-                self.clone().worker(&link, &mut wire, owner, offers, books).await
+            (Role::Worker, SessionOpen::Worker { owner, offers, books, candidate }) => {
+                self.clone().worker(&link, &mut wire, owner, offers, books, *candidate).await
             }
             (role, _) => Err(Fault::new(FaultCode::Protocol, format!("that session frame is not a {role}'s"))),
         };
@@ -197,6 +199,7 @@ impl Proxy {
         owner: StdAddr,
         offers: Vec<Offer>,
         books: Vec<(ChannelTerms, cocoon_protocol::frame::Books)>,
+        candidate: Candidate,
     ) -> Result<(), Fault> {
         let key = link.peer().node_key;
         self.node.check_worker(&owner, &key).await.map_err(refused)?;
@@ -219,8 +222,10 @@ impl Proxy {
         }
         let ready = SessionReady::Worker { channel: channel.terms().clone() };
         wire.send(&ready).await.map_err(|e| Fault::new(FaultCode::Protocol, e.to_string()))?;
-        let sessions =
-            offers.into_iter().map(|o| Arc::new(WorkerSession::new(link.clone(), o, channel.clone(), self.patience())));
+        let candidate = Arc::new(candidate);
+        let session =
+            |offer| WorkerSession::new(link.clone(), offer, candidate.clone(), channel.clone(), self.patience());
+        let sessions = offers.into_iter().map(|offer| Arc::new(session(offer)));
         let _registered = self.workers.add(sessions.collect());
         tracing::info!(worker = %key, "a worker is serving");
         tokio::select! {
@@ -361,7 +366,7 @@ mod tests {
 
     fn offer(model: ModelHash, name: &str) -> Offer {
         let (context_length, price) = (Tokens(1), Price::default());
-        Offer { model, name: name.to_owned(), context_length, price, concurrency: 1 }
+        Offer { model, name: name.to_owned(), context_length, price, concurrency: 1, candidates: vec![] }
     }
 
     #[test]

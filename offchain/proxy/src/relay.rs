@@ -10,7 +10,7 @@ use cocoon_node::wire::{Wire, WireError};
 use cocoon_protocol::frame::{Request, ToPayee, ToPayer};
 use cocoon_protocol::hash::{ResponseHasher, request_hash};
 use cocoon_protocol::receipt::Expected;
-use cocoon_protocol::{Fault, FaultCode, Hash256, Price, SignedReceipt, Tokens, Usage};
+use cocoon_protocol::{Fault, FaultCode, Hash256, Price, SealedKey, SignedReceipt, Tokens, Usage};
 use tokio::time::{Instant, sleep_until};
 
 use crate::Proxy;
@@ -96,14 +96,15 @@ async fn begin(proxy: &Arc<Proxy>, client: &Arc<ClientSession>, wire: &mut Clien
     }
     let hash = request_hash(&request.body);
     let price = request.price;
-    let body = Bytes::from(request.body);
+    let (body, keys) = (Bytes::from(request.body), request.keys);
     let mut tried = vec![];
     let mut last = None;
     while tried.len() < ATTEMPTS {
-        let Some(place) = proxy.workers().choose(request.model, &price, proxy.fee_bps(), &tried)? else { break };
+        let Some(place) = proxy.workers().choose(request.model, &price, proxy.fee_bps(), &keys, &tried)? else { break };
         let worker = place.worker().clone();
         tried.push(worker.key());
-        match attempt(proxy, client, wire, place, &worker, body.clone(), hash, price).await {
+        let key: Vec<_> = keys.iter().filter(|key| key.worker == worker.key()).cloned().collect();
+        match attempt(proxy, client, wire, place, &worker, body.clone(), key, hash, price).await {
             Ok(relay) => return Ok(relay),
             // Another worker may do better; the client has seen nothing yet.
             Err(fault) if matches!(fault.code, FaultCode::Overloaded | FaultCode::WorkerFailed) => last = Some(fault),
@@ -123,12 +124,13 @@ async fn attempt(
     place: Place,
     worker: &Arc<WorkerSession>,
     body: Bytes,
+    keys: Vec<SealedKey>,
     request: Hash256,
     price: Price,
 ) -> Result<Relay, Fault> {
     let mut wire: WorkerWire = worker.open().map_err(worker_gone)?;
     let (model, channel) = (worker.offer().model, worker.channel().address().clone());
-    let asked = Request { model, price: worker.offer().price, channel, body: body.into() };
+    let asked = Request { model, price: worker.offer().price, channel, body: body.into(), keys };
     wire.send(&ToPayee::Request(asked)).await.map_err(worker_gone)?;
     let accepted = match tokio::time::timeout(proxy.patience(), wire.recv()).await {
         Ok(Ok(frame)) => frame,
@@ -141,9 +143,9 @@ async fn attempt(
             return Err(worker_gone("it said nothing"));
         }
     };
-    let (prompt, max_completion, evidence, acceptance) = match accepted {
-        ToPayer::Accepted { prompt, max_completion, evidence, acceptance } => {
-            (prompt, max_completion, evidence, acceptance)
+    let (prompt, max_completion, evidence, acceptance, salt) = match accepted {
+        ToPayer::Accepted { prompt, max_completion, evidence, acceptance, salt } => {
+            (prompt, max_completion, evidence, acceptance, salt)
         }
         ToPayer::Fault(fault) => return Err(refusal(proxy, fault, &place)),
         _ => {
@@ -165,7 +167,7 @@ async fn attempt(
         proxy.fell_short(worker.channel().address(), needed);
         topping_up()
     })?;
-    up.send(&ToPayer::Accepted { prompt, max_completion, evidence, acceptance }).await.map_err(client_gone)?;
+    up.send(&ToPayer::Accepted { prompt, max_completion, evidence, acceptance, salt }).await.map_err(client_gone)?;
     Ok(Relay {
         proxy: proxy.clone(),
         client: client.clone(),
@@ -199,7 +201,10 @@ fn refusal(proxy: &Proxy, fault: Fault, place: &Place) -> Fault {
             proxy.fell_short(channel.address(), offer.price.cost(Usage { prompt: context, completion: context }));
             topping_up()
         }
-        FaultCode::BadRequest | FaultCode::ContextLengthExceeded | FaultCode::ModelNotFound => fault,
+        FaultCode::BadRequest
+        | FaultCode::ContextLengthExceeded
+        | FaultCode::ModelNotFound
+        | FaultCode::OffersChanged => fault,
         FaultCode::Overloaded => {
             place.busy();
             fault

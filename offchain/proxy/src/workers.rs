@@ -8,24 +8,36 @@ use cocoon_link::{Link, LinkError};
 use cocoon_node::books::PayerChannel;
 use cocoon_node::wire::Wire;
 use cocoon_protocol::frame::{Offer, ToPayee, ToPayer};
-use cocoon_protocol::{Fault, FaultCode, ModelHash, NodePublicKey, Price};
+use cocoon_protocol::{Candidate, Fault, FaultCode, ModelHash, NodePublicKey, Price, SealedKey};
 use parking_lot::Mutex;
+use rand::seq::SliceRandom;
 use tokio::sync::watch;
 
 use crate::route::{Load, choose};
+
+/// How many workers a client may seal a question to: enough that one that fails or is busy can be replaced.
+const CANDIDATES: usize = 4;
 
 /// One model served by one worker over one link.
 pub(crate) struct WorkerSession {
     link: Link,
     offer: Offer,
+    /// What clients need in order to seal questions to it.
+    candidate: Arc<Candidate>,
     channel: Arc<PayerChannel>,
     load: Mutex<Load>,
     patience: Duration,
 }
 
 impl WorkerSession {
-    pub fn new(link: Link, offer: Offer, channel: Arc<PayerChannel>, patience: Duration) -> Self {
-        Self { link, offer, channel, load: Mutex::new(Load::default()), patience }
+    pub fn new(
+        link: Link,
+        offer: Offer,
+        candidate: Arc<Candidate>,
+        channel: Arc<PayerChannel>,
+        patience: Duration,
+    ) -> Self {
+        Self { link, offer, candidate, channel, load: Mutex::new(Load::default()), patience }
     }
 
     pub fn offer(&self) -> &Offer {
@@ -83,15 +95,22 @@ impl Workers {
         Registered { workers: self.clone(), sessions }
     }
 
-    /// The cheapest price of each model, with the proxy's fee on top.
+    /// The cheapest price of each model, with the proxy's fee on top, and some workers to seal questions to: drawn anew for each
+    /// client, so that all workers are asked when there are many.
     pub fn offers(&self, fee_bps: u16) -> Vec<Offer> {
         let mut offers: Vec<Offer> = vec![];
-        for session in self.sessions.lock().iter() {
+        let mut sessions = self.sessions.lock().clone();
+        sessions.shuffle(&mut rand::thread_rng());
+        for session in &sessions {
             let mut offer = session.offer.clone();
             offer.price = offer.price.with_fee(fee_bps);
+            offer.candidates = vec![(*session.candidate).clone()];
             match offers.iter_mut().find(|o| o.model == offer.model) {
                 None => offers.push(offer),
                 Some(known) => {
+                    if known.candidates.len() < CANDIDATES {
+                        known.candidates.append(&mut offer.candidates);
+                    }
                     known.concurrency = known.concurrency.saturating_add(offer.concurrency);
                     known.context_length = known.context_length.min(offer.context_length);
                     if offer.price.within(&known.price) {
@@ -103,15 +122,17 @@ impl Workers {
         offers
     }
 
-    /// A worker for this model whose price with the fee is within `cap`, other than those tried before.
+    /// A worker for this model that can read the question, whose price with the fee is within `cap`, other than those tried before.
     ///
     /// # Errors
-    /// `model_not_found` when nobody serves the model, `payment_rejected` when everybody who does is dearer.
+    /// `model_not_found` when nobody serves the model, `offers_changed` when nobody who does can read the question,
+    /// `payment_rejected` when everybody who can is dearer.
     pub fn choose(
         self: &Arc<Self>,
         model: ModelHash,
         cap: &Price,
         fee_bps: u16,
+        keys: &[SealedKey],
         tried: &[NodePublicKey],
     ) -> Result<Option<Place>, Fault> {
         let all = self.sessions.lock().clone();
@@ -119,6 +140,11 @@ impl Workers {
         if serving.is_empty() {
             let message = format!("no worker serves model {model} here; list the models for what is served");
             return Err(Fault::new(FaultCode::ModelNotFound, message).param("model"));
+        }
+        let serving: Vec<_> = serving.into_iter().filter(|s| keys.iter().any(|key| key.worker == s.key())).collect();
+        if serving.is_empty() {
+            let message = "the workers that the question is sealed to have gone; read the offers again";
+            return Err(Fault::new(FaultCode::OffersChanged, message));
         }
         let affordable: Vec<_> = serving.into_iter().filter(|s| s.offer.price.with_fee(fee_bps).within(cap)).collect();
         if affordable.is_empty() {

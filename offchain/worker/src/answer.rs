@@ -14,15 +14,16 @@ use cocoon_protocol::openai::chunk::{ChunkChoice, Delta, Head, IndexedToolCall};
 use cocoon_protocol::openai::request::ChatCompletionRequest;
 use cocoon_protocol::receipt::Outcome;
 use cocoon_protocol::{Acceptance, Fault, FaultCode, Hash256, Nano, Price, Receipt, Tokens, Usage};
+use cocoon_seal::{ChunkSealer, SealError};
 use futures::StreamExt;
 use rand::RngCore;
 use tokio::time::{Instant, sleep_until};
 
-use crate::Worker;
+use crate::{Worker, WorkerSession};
 
 /// Answers the question on this stream. Everything that goes wrong is told to the payer, and nothing is billed then.
-pub(crate) async fn serve(worker: Arc<Worker>, channel: Arc<PayeeChannel>, mut wire: Wire<ToPayer, ToPayee>) {
-    let fault = match begin(&worker, &channel, &mut wire).await {
+pub(crate) async fn serve(worker: Arc<Worker>, session: Arc<WorkerSession>, mut wire: Wire<ToPayer, ToPayee>) {
+    let fault = match begin(&worker, &session, &mut wire).await {
         Ok(exchange) => exchange.run(&mut wire).await.err(),
         Err(fault) => Some(fault),
     };
@@ -39,6 +40,7 @@ struct Exchange {
     channel: Arc<PayeeChannel>,
     earning: Earning,
     answer: Answer,
+    sealer: ChunkSealer,
     request: Hash256,
     head: Head,
     price: Price,
@@ -63,15 +65,22 @@ fn money(error: BooksError) -> Fault {
 /// Reads the question, counts it and says what it will cost at most (P3.3).
 async fn begin(
     worker: &Arc<Worker>,
-    channel: &Arc<PayeeChannel>,
+    session: &Arc<WorkerSession>,
     wire: &mut Wire<ToPayer, ToPayee>,
 ) -> Result<Exchange, Fault> {
+    let channel = &session.channel;
     let request = match receive(wire, worker.patience()).await? {
         ToPayee::Request(request) => request,
         _ => return Err(Fault::new(FaultCode::Protocol, "the first frame must be a request")),
     };
     check(worker, channel, &request)?;
-    let body = ChatCompletionRequest::parse(&request.body)?;
+    let sealed = request.keys.iter().find(|key| key.worker == worker.node_key().public());
+    let unsealed = |_| Fault::new(FaultCode::OffersChanged, SealError::Question.to_string());
+    let sealed = sealed.ok_or(()).map_err(unsealed)?;
+    let (body, keys) =
+        cocoon_seal::open(&request.body, sealed, worker.network(), &worker.model(), &session.sealing)
+            .map_err(|_| unsealed(()))?;
+    let body = ChatCompletionRequest::parse(&body)?;
     let answer = worker.engine().chat(body).await.map_err(Fault::from)?;
     let accepted = answer.accepted();
     let price = worker.price();
@@ -88,7 +97,10 @@ async fn begin(
         model: worker.model(),
     };
     let acceptance = Box::new(acceptance.sign(worker.node_key()).map_err(|e| money(e.into()))?);
-    wire.send(&ToPayer::Accepted { prompt, max_completion, evidence, acceptance }).await.map_err(gone)?;
+    let mut salt = [0; 32];
+    rand::rngs::OsRng.fill_bytes(&mut salt);
+    let sealer = keys.sealer(&salt).map_err(internal)?;
+    wire.send(&ToPayer::Accepted { prompt, max_completion, evidence, acceptance, salt }).await.map_err(gone)?;
     let mut id = [0; 12];
     rand::thread_rng().fill_bytes(&mut id);
     let head = Head {
@@ -101,12 +113,17 @@ async fn begin(
         channel: channel.clone(),
         earning,
         answer,
+        sealer,
         request: hash,
         head,
         price,
         prompt,
         begun: BTreeSet::new(),
     })
+}
+
+fn internal(error: SealError) -> Fault {
+    Fault::new(FaultCode::WorkerFailed, error.to_string())
 }
 
 fn check(worker: &Worker, channel: &PayeeChannel, request: &Request) -> Result<(), Fault> {
@@ -158,9 +175,10 @@ impl Exchange {
                     break;
                 }
                 waiting.pop_front();
+                let data = self.sealer.seal(&data, completion).map_err(internal)?;
                 response.chunk(&data);
                 released = completion;
-                if let Err(error) = wire.send(&ToPayer::Chunk { completion, data: data.into() }).await {
+                if let Err(error) = wire.send(&ToPayer::Chunk { completion, data }).await {
                     return self.cut_short(wire, released, response, gone(error)).await;
                 }
                 moved = Instant::now();

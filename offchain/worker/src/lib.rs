@@ -14,7 +14,9 @@ use cocoon_link::{Expect, Link, LinkError};
 use cocoon_node::wire::{Wire, WireError};
 use cocoon_node::{ChannelError, Node};
 use cocoon_protocol::frame::{Offer, SessionOpen, SessionReady};
-use cocoon_protocol::{Fault, GlobalId, ImageId, ModelHash, NodeKey, NodePublicKey, Price, Role, StdAddr, UnixSeconds};
+use cocoon_protocol::{Candidate, Fault, GlobalId, ImageId, ModelHash, NodeKey, NodePublicKey, Price, Role, StdAddr, UnixSeconds};
+use cocoon_node::books::PayeeChannel;
+use cocoon_seal::SealingKey;
 use tokio_util::task::TaskTracker;
 
 /// How a worker behaves.
@@ -124,11 +126,17 @@ impl Worker {
             context_length: info.context,
             price: self.config.price,
             concurrency: u32::try_from(info.concurrency).unwrap_or(u32::MAX),
+            candidates: vec![],
         };
+        // Lives as long as the session, and the link no longer than the certificate.
+        let sealing = SealingKey::generate(&mut rand::rngs::OsRng);
+        let valid_until = self.node.now().plus(SEALING_KEY_LIFE);
+        let announcement = sealing.announce(self.network(), valid_until, self.node_key());
         let open = SessionOpen::Worker {
             owner: self.config.owner.clone(),
             offers: vec![offer],
             books: self.node.payee_books(&key),
+            candidate: Box::new(Candidate { evidence: self.evidence(), announcement }),
         };
         wire.send(&open).await?;
         let ready =
@@ -142,13 +150,14 @@ impl Worker {
             return Err(WorkerError::Protocol);
         }
         let channel = self.node.payee_channel(&terms).await?;
+        let session = Arc::new(WorkerSession { channel: channel.clone(), sealing });
         tracing::info!(channel = %channel.address(), deposit = %channel.with(|b| b.deposit()), "serving a proxy");
         loop {
             tokio::select! {
                 stream = link.accept() => match stream {
                     Ok(stream) => {
                         let wire = Wire::new(stream, self.config.patience);
-                        self.tasks.spawn(answers.track_future(answer::serve(self.clone(), channel.clone(), wire)));
+                        self.tasks.spawn(answers.track_future(answer::serve(self.clone(), session.clone(), wire)));
                     }
                     Err(reason) => return Ok(reason),
                 },
@@ -207,6 +216,15 @@ impl Worker {
     pub(crate) fn evidence(&self) -> Vec<u8> {
         self.node.evidence()
     }
+}
+
+/// How long clients seal questions with the key of a session, in seconds; the certificate of the session lives no longer.
+const SEALING_KEY_LIFE: u32 = 86_400;
+
+/// What the answers of one session share.
+pub(crate) struct WorkerSession {
+    pub channel: Arc<PayeeChannel>,
+    pub sealing: SealingKey,
 }
 
 struct CloseOnDrop(Link);
