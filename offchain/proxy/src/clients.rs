@@ -111,7 +111,8 @@ mod tests {
             salt: 0,
             challenge: 3600,
         };
-        let fixed = PayeeTerms { global_id: GlobalId::DEVNET, channel: address(9), terms, expiry_margin: 600 };
+        let (channel, registry) = (address(9), address(7));
+        let fixed = PayeeTerms { global_id: GlobalId::DEVNET, channel, terms, expiry_margin: 600, registry };
         let store = Arc::new(Store::open(dir.path().join("store")).unwrap());
         Ledger::start(store).payee(PayeeBooks::new(fixed, Nano::new(1_000)))
     }
