@@ -462,7 +462,7 @@ fn repeated_connections_cost_one_verification() {
     for _ in 0..10 {
         world.verify(&identity).unwrap();
     }
-    assert_eq!(world.verifier.stats(), VerifierStats { verified: 1, cached: 9 });
+    assert_eq!(world.verifier.stats(), VerifierStats { verified: 1, cached: 9, refreshed: 0 });
 }
 
 #[test]

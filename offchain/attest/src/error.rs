@@ -92,6 +92,14 @@ pub enum AttestError {
     /// The trust domain can be confused through its page handler (attack 62).
     #[error("the peer's trust domain was launched without SEPT_VE_DISABLE")]
     SeptVeDisableOff,
+    /// The fresh quote is not from the trust domain that the certificate's quote is from (attacks 67, 68).
+    #[error("the fresh quote is from {found}, and the certificate is for {expected}: the keys were taken elsewhere")]
+    OtherDomain {
+        /// Where the fresh quote is from.
+        found: String,
+        /// Where the certificate's quote is from.
+        expected: String,
+    },
     /// Nothing is known about the platform's model.
     #[error("no collateral for platform model {fmspc}: fetch it from the vendor's service and try again")]
     NoCollateral {

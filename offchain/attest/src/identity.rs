@@ -27,12 +27,6 @@ pub enum IssueError {
     /// The platform makes no quote.
     #[error("no quote for the new identity: {0}")]
     Quoter(#[from] QuoterError),
-    /// What the platform made is no quote.
-    #[error("the platform returned {size} bytes that are not a whole TDX quote")]
-    NotAQuote {
-        /// How many.
-        size: usize,
-    },
     /// The certificate cannot be built.
     #[error("the certificate of the new identity cannot be built: {0}")]
     Certificate(#[from] rcgen::Error),
@@ -171,10 +165,7 @@ pub fn issue_identity(
         anchor_seqno: request.anchor_seqno,
     };
     let encoded = claims.encode();
-    let mut quote = quoter.quote(&report_data(&encoded))?;
-    // Firmware pads quotes; verifiers refuse what follows the end.
-    let length = evidence::exact_length(&quote).ok_or(IssueError::NotAQuote { size: quote.len() })?;
-    quote.truncate(length);
+    let quote = quoter.exact_quote(&report_data(&encoded))?;
     let certificate = certificate(&tls_key, &claims, evidence::encode(&quote, &encoded))?;
     if certificate.len() > MAX_CERTIFICATE {
         return Err(IssueError::TooLarge { size: certificate.len() });

@@ -41,6 +41,7 @@ mod clock;
 mod collateral;
 mod error;
 mod evidence;
+mod fresh;
 mod identity;
 mod measurements;
 mod policy;

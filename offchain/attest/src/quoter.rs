@@ -4,10 +4,20 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::evidence::exact_length;
+
 /// Makes TDX quotes.
 pub trait Quoter: Send + Sync {
     /// A quote over 64 bytes of report data. May block for some milliseconds.
     fn quote(&self, report_data: &[u8; 64]) -> Result<Vec<u8>, QuoterError>;
+
+    /// The same without the zeros that firmware pads quotes with: verifiers refuse what follows the end (attack 72).
+    fn exact_quote(&self, report_data: &[u8; 64]) -> Result<Vec<u8>, QuoterError> {
+        let mut quote = self.quote(report_data)?;
+        let length = exact_length(&quote).ok_or(QuoterError::NotAQuote { size: quote.len() })?;
+        quote.truncate(length);
+        Ok(quote)
+    }
 }
 
 /// A quote cannot be made.
@@ -40,6 +50,12 @@ pub enum QuoterError {
         found: String,
         /// What it must say.
         expected: u64,
+    },
+    /// What the platform made is no quote.
+    #[error("the platform returned {size} bytes that are not a whole TDX quote")]
+    NotAQuote {
+        /// How many.
+        size: usize,
     },
     /// The simulated platform failed.
     #[error("simulated platform: {why}")]

@@ -73,11 +73,14 @@ pub struct VerifierStats {
     pub verified: u64,
     /// Certificates answered from the cache.
     pub cached: u64,
+    /// Fresh quotes that took one signature, because everything else in them was verified before.
+    pub refreshed: u64,
 }
 
-struct Verified {
+pub(crate) struct Verified {
     claims: Claims,
-    quote: VerifiedQuote,
+    pub(crate) quote: VerifiedQuote,
+    pub(crate) parsed: ParsedQuote,
 }
 
 /// Results by certificate hash; bounded in number, each with an end.
@@ -121,6 +124,7 @@ pub struct Verifier {
     cache: Mutex<Cache<Verified>>,
     verified: AtomicU64,
     cached: AtomicU64,
+    pub(crate) refreshed: AtomicU64,
 }
 
 impl fmt::Debug for Verifier {
@@ -140,6 +144,7 @@ impl Verifier {
             cache: Mutex::default(),
             verified: AtomicU64::new(0),
             cached: AtomicU64::new(0),
+            refreshed: AtomicU64::new(0),
         }
     }
 
@@ -156,37 +161,20 @@ impl Verifier {
 
     /// Counters since the start.
     pub fn stats(&self) -> VerifierStats {
-        VerifierStats { verified: self.verified.load(Ordering::Relaxed), cached: self.cached.load(Ordering::Relaxed) }
+        VerifierStats {
+            verified: self.verified.load(Ordering::Relaxed),
+            cached: self.cached.load(Ordering::Relaxed),
+            refreshed: self.refreshed.load(Ordering::Relaxed),
+        }
     }
 
     /// Checks a peer's certificate (DER). `roles`: which peers this connection is for.
     ///
     /// Proves that the evidence is genuine and allowed, not that the peer holds the keys in it: that is the handshake's part.
     pub fn verify(&self, certificate: &[u8], roles: &[Role]) -> Result<PeerIdentity, AttestError> {
-        if certificate.len() > MAX_CERTIFICATE {
-            return Err(AttestError::CertificateTooLarge { size: certificate.len(), limit: MAX_CERTIFICATE });
-        }
         let now = self.now();
         let policy = self.policy.current();
-        let id: [u8; 32] = Sha256::digest(certificate).into();
-        let hit = self.cache.lock().unwrap_or_else(PoisonError::into_inner).get(&id, now);
-        let verified = match hit {
-            Some(verified) => {
-                self.cached.fetch_add(1, Ordering::Relaxed);
-                verified
-            }
-            None => {
-                let evidence = Evidence::from_certificate(certificate)?;
-                // The registry first: evidence that would be refused anyway must not cost signatures (attacks 71, 75).
-                check_claims(&policy, &evidence.claims, roles, now)?;
-                policy.check_image(evidence.claims.role, image_id(&evidence.quote.measurements), now)?;
-                let quote = self.verify_parsed(&policy, &evidence.quote, now)?;
-                let verified = Arc::new(Verified { claims: evidence.claims, quote });
-                let until = now.plus(CACHE_SECONDS).min(verified.quote.collateral_expires);
-                self.cache.lock().unwrap_or_else(PoisonError::into_inner).put(id, verified.clone(), until);
-                verified
-            }
-        };
+        let verified = self.verified(certificate, roles, &policy, now)?;
         check_claims(&policy, &verified.claims, roles, now)?;
         let peer = PeerIdentity {
             image: verified.quote.image,
@@ -201,6 +189,34 @@ impl Verifier {
         };
         check_peer(&policy, &peer, now)?;
         Ok(peer)
+    }
+
+    /// What the certificate's signatures prove, from the cache if it is there.
+    pub(crate) fn verified(
+        &self,
+        certificate: &[u8],
+        roles: &[Role],
+        policy: &Policy,
+        now: UnixSeconds,
+    ) -> Result<Arc<Verified>, AttestError> {
+        if certificate.len() > MAX_CERTIFICATE {
+            return Err(AttestError::CertificateTooLarge { size: certificate.len(), limit: MAX_CERTIFICATE });
+        }
+        let id: [u8; 32] = Sha256::digest(certificate).into();
+        let hit = self.cache.lock().unwrap_or_else(PoisonError::into_inner).get(&id, now);
+        if let Some(verified) = hit {
+            self.cached.fetch_add(1, Ordering::Relaxed);
+            return Ok(verified);
+        }
+        let evidence = Evidence::from_certificate(certificate)?;
+        // The registry first: evidence that would be refused anyway must not cost signatures (attacks 71, 75).
+        check_claims(policy, &evidence.claims, roles, now)?;
+        policy.check_image(evidence.claims.role, image_id(&evidence.quote.measurements), now)?;
+        let quote = self.verify_parsed(policy, &evidence.quote, now)?;
+        let verified = Arc::new(Verified { claims: evidence.claims, quote, parsed: evidence.quote });
+        let until = now.plus(CACHE_SECONDS).min(verified.quote.collateral_expires);
+        self.cache.lock().unwrap_or_else(PoisonError::into_inner).put(id, verified.clone(), until);
+        Ok(verified)
     }
 
     /// Whether a peer that was accepted earlier would still be accepted, evidence's age aside. For live links after a
@@ -219,7 +235,7 @@ impl Verifier {
         Ok(verified)
     }
 
-    fn verify_parsed(
+    pub(crate) fn verify_parsed(
         &self,
         policy: &Policy,
         parsed: &ParsedQuote,

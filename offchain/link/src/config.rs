@@ -14,6 +14,8 @@ pub struct LinkConfig {
     pub ping_interval: Duration,
     /// A peer that says nothing, or reads nothing, for this long is gone.
     pub idle_timeout: Duration,
+    /// Each side of a live link asks the other for a fresh proof this often.
+    pub proof_interval: Duration,
     /// Streams open at a time, for each side that opens.
     pub max_streams: usize,
     /// Handshakes in progress at a time on one listener (attack 75).
@@ -30,6 +32,7 @@ impl Default for LinkConfig {
             handshake_timeout: Duration::from_secs(10),
             ping_interval: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(30),
+            proof_interval: Duration::from_secs(600),
             max_streams: 1024,
             max_handshakes: 128,
             max_handshakes_per_source: 32,

@@ -7,8 +7,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::BytesMut;
-use cocoon_attest::{IdentityHandle, Verifier};
+use cocoon_attest::{IdentityHandle, Quoter, Verifier};
 use cocoon_protocol::{NodePublicKey, Role};
+use rand::RngCore;
 use rustls::ConnectionCommon;
 use rustls::pki_types::{CertificateDer, ServerName};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -20,9 +21,10 @@ use tokio_util::task::AbortOnDropHandle;
 use crate::config::LinkConfig;
 use crate::error::LinkError;
 use crate::frame::Frame;
-use crate::hello::{self, EXPORTER_LABEL, Side, Transcript};
+use crate::hello::{self, Nonce, Side};
 use crate::link::{Link, Proven};
 use crate::mux::lock;
+use crate::proof::{Checker, EXPORTER_LABEL, Prover, Transcript};
 use crate::timer::{Timer, within};
 use crate::tls::{PeerRule, TlsIdentity};
 
@@ -54,6 +56,7 @@ impl Expect {
 #[derive(Clone)]
 pub struct Endpoint {
     identity: IdentityHandle,
+    quoter: Arc<dyn Quoter>,
     verifier: Arc<Verifier>,
     config: LinkConfig,
     ready: Arc<Mutex<Option<Arc<TlsIdentity>>>>,
@@ -66,9 +69,10 @@ impl fmt::Debug for Endpoint {
 }
 
 impl Endpoint {
-    /// An endpoint that uses whatever identity the handle holds when a connection begins.
-    pub fn new(identity: IdentityHandle, verifier: Arc<Verifier>, config: LinkConfig) -> Self {
-        Self { identity, verifier, config, ready: Arc::default() }
+    /// An endpoint that uses whatever identity the handle holds when a connection begins. `quoter`: of the trust domain that the
+    /// identity is for.
+    pub fn new(identity: IdentityHandle, quoter: Arc<dyn Quoter>, verifier: Arc<Verifier>, config: LinkConfig) -> Self {
+        Self { identity, quoter, verifier, config, ready: Arc::default() }
     }
 
     /// The verifier of this endpoint.
@@ -122,7 +126,7 @@ impl Endpoint {
             self.greet(stream, Side::Dialer, &tls, &rule, transcript).await
         };
         let proven = self.in_time(handshake).await?;
-        Ok(Link::start(proven, remote, self.verifier.clone(), &self.config))
+        Ok(Link::start(proven, remote, &self.config))
     }
 
     /// Accepts over a connection that exists already.
@@ -145,7 +149,7 @@ impl Endpoint {
             self.greet(stream, Side::Listener, &tls, &rule, transcript).await
         };
         let proven = self.in_time(handshake).await?;
-        Ok(Link::start(proven, remote, self.verifier.clone(), &self.config))
+        Ok(Link::start(proven, remote, &self.config))
     }
 
     async fn in_time<T>(&self, handshake: impl Future<Output = Result<T, LinkError>>) -> Result<T, LinkError> {
@@ -153,10 +157,10 @@ impl Endpoint {
         within(&*self.config.timer, limit, handshake).await.unwrap_or(Err(LinkError::HandshakeTimeout { limit }))
     }
 
-    /// The step after TLS: see `hello`.
+    /// The step after TLS: greetings with nonces, then proofs for them. See `proof`.
     pub(crate) async fn greet<S>(
         &self,
-        mut stream: S,
+        stream: S,
         side: Side,
         tls: &TlsIdentity,
         rule: &PeerRule,
@@ -167,32 +171,27 @@ impl Endpoint {
     {
         // Judged a moment ago in the handshake, so this comes from the cache, and the policy of this moment applies.
         let peer = rule.check(&transcript.peer_certificate).map_err(|reason| LinkError::Attestation { reason })?;
-        let mut buffer = BytesMut::new();
-        Frame::Hello(hello::greeting(&tls.identity, side, &transcript)).encode(&mut buffer);
-        let failed = |e: std::io::Error| LinkError::from_io(&e);
-        stream.write_all(&buffer).await.map_err(failed)?;
-        stream.flush().await.map_err(failed)?;
-        buffer.clear();
-        let greeting = loop {
-            match Frame::decode(&mut buffer)? {
-                Some(Frame::Hello(greeting)) => break greeting,
-                // The peer may have looked at our greeting first and say why it does not like it.
-                Some(Frame::GoAway { closing: true, reason }) => return Err(LinkError::ClosedByPeer { reason }),
-                Some(_) => return Err(LinkError::Protocol { why: "the first frame is no greeting".into() }),
-                None => {}
-            }
-            if stream.read_buf(&mut buffer).await.map_err(failed)? == 0 {
-                return Err(LinkError::PeerGone);
-            }
+        let transcript = Arc::new(transcript);
+        let prover = Prover {
+            identity: tls.identity.clone(),
+            quoter: self.quoter.clone(),
+            transcript: transcript.clone(),
+            side,
         };
-        if let Err(error) = hello::check(greeting, &peer, side, &transcript) {
-            let mut goodbye = BytesMut::new();
-            Frame::GoAway { closing: true, reason: error.goodbye() }.encode(&mut goodbye);
-            let _ = stream.write_all(&goodbye).await;
-            linger(stream, &*self.config.timer).await;
-            return Err(error);
+        let checker = Checker { verifier: self.verifier.clone(), peer, transcript, side };
+        let mut words = Words { stream, buffer: BytesMut::new() };
+        match words.exchange(&prover, &checker).await {
+            Ok(()) => Ok(Proven { stream: words.stream, read_ahead: words.buffer, prover, checker }),
+            // The peer has said goodbye, or is not there to hear ours.
+            Err(error @ (LinkError::ClosedByPeer { .. } | LinkError::PeerGone | LinkError::Io { .. })) => Err(error),
+            Err(error) => {
+                let mut goodbye = BytesMut::new();
+                Frame::GoAway { closing: true, reason: error.goodbye() }.encode(&mut goodbye);
+                let _ = words.stream.write_all(&goodbye).await;
+                linger(words.stream, &*self.config.timer).await;
+                Err(error)
+            }
         }
-        Ok(Proven { stream, read_ahead: buffer, side, peer, exporter: transcript.exporter })
     }
 
     /// Listens on TCP for nodes of the given roles.
@@ -204,6 +203,53 @@ impl Endpoint {
         let door = Door { endpoint: self.clone(), roles: roles.into(), ready, sources: Sources::default() };
         let task = AbortOnDropHandle::new(tokio::spawn(door.keep(socket)));
         Ok(Listener { addr, incoming: tokio::sync::Mutex::new(incoming), _task: task })
+    }
+}
+
+/// A connection on which the two sides speak one after the other.
+struct Words<S> {
+    stream: S,
+    buffer: BytesMut,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Words<S> {
+    async fn exchange(&mut self, prover: &Prover, checker: &Checker) -> Result<(), LinkError> {
+        let mut nonce: Nonce = [0; 32];
+        rand::rngs::OsRng.fill_bytes(&mut nonce);
+        self.say(Frame::Hello(hello::greeting(prover.identity.claims().role, &nonce))).await?;
+        let out_of_turn = |what: &str| LinkError::Protocol {
+            why: format!("the first frames are a greeting and a proof, not {what}"),
+        };
+        let theirs = match self.hear().await? {
+            Frame::Hello(greeting) => hello::read(greeting, &checker.peer)?,
+            _ => return Err(out_of_turn("another one in place of the greeting")),
+        };
+        self.say(Frame::Proof(prover.clone().prove(theirs).await?)).await?;
+        match self.hear().await? {
+            Frame::Proof(proof) => checker.check(&proof, &nonce),
+            _ => Err(out_of_turn("another one in place of the proof")),
+        }
+    }
+
+    async fn say(&mut self, frame: Frame) -> Result<(), LinkError> {
+        let mut bytes = BytesMut::new();
+        frame.encode(&mut bytes);
+        self.stream.write_all(&bytes).await.map_err(|e| LinkError::from_io(&e))?;
+        self.stream.flush().await.map_err(|e| LinkError::from_io(&e))
+    }
+
+    async fn hear(&mut self) -> Result<Frame, LinkError> {
+        loop {
+            match Frame::decode(&mut self.buffer)? {
+                // The peer may have looked at us first and say why it does not like what it sees.
+                Some(Frame::GoAway { closing: true, reason }) => return Err(LinkError::ClosedByPeer { reason }),
+                Some(frame) => return Ok(frame),
+                None => {}
+            }
+            if self.stream.read_buf(&mut self.buffer).await.map_err(|e| LinkError::from_io(&e))? == 0 {
+                return Err(LinkError::PeerGone);
+            }
+        }
     }
 }
 

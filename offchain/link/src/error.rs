@@ -89,6 +89,18 @@ pub enum LinkError {
     /// The peer holds the TLS key but not the node key that its evidence names (attacks 67, 68).
     #[error("the peer did not prove that it holds its on-chain node key: it may use a stolen TLS key")]
     NodeKeyProof,
+    /// This node's platform made no quote for a proof.
+    #[error("this node could not prove itself: {why}")]
+    OwnQuote {
+        /// What the platform said.
+        why: String,
+    },
+    /// The peer was asked for a fresh proof and gave none.
+    #[error("the peer gave no fresh proof within {} s", .limit.as_secs_f32())]
+    NoProof {
+        /// The limit.
+        limit: Duration,
+    },
     /// The peer says one role and has evidence for another.
     #[error("the peer says that it is a {said}, and its evidence says {attested}")]
     RoleMismatch {

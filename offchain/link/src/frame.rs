@@ -21,6 +21,8 @@ const PING: u8 = 7;
 const PONG: u8 = 8;
 const GOAWAY: u8 = 9;
 const HELLO: u8 = 10;
+const CHALLENGE: u8 = 11;
+const PROOF: u8 = 12;
 
 /// One frame.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,6 +45,10 @@ pub enum Frame {
     GoAway { closing: bool, reason: String },
     /// The first frame of each side: see `hello`.
     Hello(Bytes),
+    /// Prove yourself anew, with this number in it.
+    Challenge([u8; 32]),
+    /// See `proof`.
+    Proof(Bytes),
 }
 
 impl Frame {
@@ -69,6 +75,8 @@ impl Frame {
             Self::Pong => put(PONG, 0, &[]),
             Self::GoAway { closing, reason } => put(GOAWAY, 0, &[&[u8::from(*closing)], cut(reason).as_bytes()]),
             Self::Hello(bytes) => put(HELLO, 0, &[bytes]),
+            Self::Challenge(nonce) => put(CHALLENGE, 0, &[nonce]),
+            Self::Proof(bytes) => put(PROOF, 0, &[bytes]),
         }
     }
 
@@ -80,7 +88,7 @@ impl Frame {
             None => return Ok(None),
         };
         let (kind, stream, length) = (header.get_u8(), header.get_u32(), header.get_u32() as usize);
-        if !(OPEN..=HELLO).contains(&kind) {
+        if !(OPEN..=PROOF).contains(&kind) {
             return Err(wrong(format!("unknown frame kind {kind}")));
         }
         if length > MAX_PAYLOAD {
@@ -112,6 +120,8 @@ impl Frame {
                 let closing = payload.try_get_u8().map_err(|_| short("GOAWAY"))? != 0;
                 Self::GoAway { closing, reason: text(&payload) }
             }
+            CHALLENGE => Self::Challenge(payload.as_ref().try_into().map_err(|_| short("CHALLENGE"))?),
+            PROOF => Self::Proof(payload),
             _ => Self::Hello(payload),
         };
         Ok(Some(frame))
@@ -150,6 +160,8 @@ mod tests {
             Frame::Pong,
             Frame::GoAway { closing: true, reason: reason() },
             Frame::Hello(Bytes::from_static(b"hello")),
+            Frame::Challenge([8; 32]),
+            Frame::Proof(Bytes::from_static(b"proof")),
         ]
     }
 
@@ -177,7 +189,7 @@ mod tests {
             let mut bytes = vec![0; rng.gen_range(0..64)];
             rng.fill_bytes(&mut bytes);
             if let (Some(kind), true) = (bytes.first_mut(), rng.gen_bool(0.8)) {
-                *kind %= 12;
+                *kind %= 14;
             }
             let mut buffer = BytesMut::from(&bytes[..]);
             while let Ok(Some(_)) = Frame::decode(&mut buffer) {}

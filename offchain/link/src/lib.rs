@@ -2,8 +2,8 @@
 //!
 //! An [`Endpoint`] is a node's side: its identity and its verifier. It dials ([`Endpoint::connect`]) or listens
 //! ([`Endpoint::listen`]); either way a [`Link`] comes out, whose [`Link::peer`] has proven by a quote what it runs, by
-//! the TLS handshake that it holds the certificate's key, and by a signature over this very connection that it holds the
-//! on-chain node key. Nothing here turns any of that off.
+//! the TLS handshake that it holds the certificate's key, and by a fresh quote and a signature over this very connection that it
+//! is still there and holds the on-chain node key; that last step is repeated on a schedule. Nothing here turns any of it off.
 //!
 //! Both sides may open streams. A [`Stream`] carries messages of up to [`MAX_MESSAGE`] bytes in both directions, with its
 //! own credit: whoever reads slowly stops only that stream (attack 82). Dropping a stream cancels it, and the other side
@@ -29,6 +29,7 @@ mod frame;
 mod hello;
 mod link;
 mod mux;
+mod proof;
 mod stream;
 #[cfg(test)]
 mod tests;

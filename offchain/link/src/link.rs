@@ -7,18 +7,25 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::BytesMut;
-use cocoon_attest::{PeerIdentity, Verifier};
+use bytes::{Bytes, BytesMut};
+use cocoon_attest::PeerIdentity;
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use rand::RngCore;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
+use tokio::sync::mpsc;
 
 use crate::config::LinkConfig;
 use crate::error::LinkError;
 use crate::frame::Frame;
-use crate::hello::Side;
+use crate::hello::Nonce;
 use crate::mux::Mux;
+use crate::proof::{Checker, Prover};
 use crate::stream::Stream;
 use crate::timer::within;
 
+/// Challenges and proofs that may wait at once.
+const WORDS: usize = 4;
 /// Bytes that are read at a time.
 const READ_AHEAD: usize = 16 * 1024;
 /// How long the end of a link may take: the rest of the queue, the goodbye, and what the peer still sends meanwhile.
@@ -29,11 +36,10 @@ const GRACE_SECONDS: u32 = 600;
 /// A connection on which both sides have proven who they are.
 pub(crate) struct Proven<S> {
     pub stream: S,
-    /// What arrived after the greeting.
+    /// What arrived after the proof.
     pub read_ahead: BytesMut,
-    pub side: Side,
-    pub peer: PeerIdentity,
-    pub exporter: [u8; 32],
+    pub prover: Prover,
+    pub checker: Checker,
 }
 
 /// A connection with one attested peer. Clones are handles on the same link; when the last one is dropped, the link closes.
@@ -62,18 +68,14 @@ impl fmt::Debug for Link {
 
 impl Link {
     /// Starts a link on a connection that has proven itself.
-    pub(crate) fn start<S>(
-        proven: Proven<S>,
-        remote: Option<SocketAddr>,
-        verifier: Arc<Verifier>,
-        config: &LinkConfig,
-    ) -> Self
+    pub(crate) fn start<S>(proven: Proven<S>, remote: Option<SocketAddr>, config: &LinkConfig) -> Self
     where
         S: AsyncRead + AsyncWrite + Send + 'static,
     {
-        let Proven { stream, read_ahead, side, peer, exporter } = proven;
-        let mux = Arc::new(Mux::new(side, config.max_streams));
-        let driver = Driver { mux: mux.clone(), peer: peer.clone(), verifier, config: config.clone() };
+        let Proven { stream, read_ahead, prover, checker } = proven;
+        let mux = Arc::new(Mux::new(checker.side, config.max_streams));
+        let (peer, exporter) = (checker.peer.clone(), checker.transcript.exporter);
+        let driver = Driver { mux: mux.clone(), prover, checker, config: config.clone() };
         // Ends with the link, which its last handle closes.
         tokio::spawn(driver.run(stream, read_ahead));
         Self(Arc::new(Handle { mux, peer, exporter, remote }))
@@ -134,9 +136,15 @@ impl Link {
 /// What runs under a link.
 struct Driver {
     mux: Arc<Mux>,
-    peer: PeerIdentity,
-    verifier: Arc<Verifier>,
+    prover: Prover,
+    checker: Checker,
     config: LinkConfig,
+}
+
+/// About proofs, from the peer.
+enum Word {
+    Challenge(Nonce),
+    Proof(Bytes),
 }
 
 impl Driver {
@@ -144,15 +152,16 @@ impl Driver {
         let (mut reader, writer) = tokio::io::split(io);
         let mut writing = pin!(self.write(writer));
         let mut written = false;
+        let (words, heard) = mpsc::channel(WORDS);
         let reason = tokio::select! {
-            reason = self.read(&mut reader, read_ahead) => reason,
-            reason = self.watch() => reason,
+            reason = self.read(&mut reader, read_ahead, words) => reason,
+            reason = self.watch(heard) => reason,
             reason = &mut writing => {
                 written = true;
                 reason
             }
         };
-        tracing::debug!(peer = %self.peer.node_key, %reason, "link ends");
+        tracing::debug!(peer = %self.checker.peer.node_key, %reason, "link ends");
         // Nothing more for a peer that has just been found wanting. If this side closed the link, that stands.
         self.mux.close(reason, false);
         let timer = &*self.config.timer;
@@ -166,13 +175,28 @@ impl Driver {
     }
 
     /// Reads frames until something is wrong.
-    async fn read<IO: AsyncRead>(&self, reader: &mut ReadHalf<IO>, mut buffer: BytesMut) -> LinkError {
+    async fn read<IO: AsyncRead>(
+        &self,
+        reader: &mut ReadHalf<IO>,
+        mut buffer: BytesMut,
+        words: mpsc::Sender<Word>,
+    ) -> LinkError {
         loop {
             loop {
                 match Frame::decode(&mut buffer) {
                     Ok(Some(frame)) => {
-                        if let Err(reason) = self.mux.receive(frame) {
-                            return reason;
+                        let word = match frame {
+                            Frame::Challenge(nonce) => Word::Challenge(nonce),
+                            Frame::Proof(proof) => Word::Proof(proof),
+                            frame => match self.mux.receive(frame) {
+                                Ok(()) => continue,
+                                Err(reason) => return reason,
+                            },
+                        };
+                        if words.try_send(word).is_err() {
+                            return LinkError::Protocol {
+                                why: "challenges and proofs come faster than they are dealt with".into(),
+                            };
                         }
                     }
                     Ok(None) => break,
@@ -223,21 +247,24 @@ impl Driver {
         }
     }
 
-    /// Looks after the link: is the peer there, is it still allowed, is its evidence fresh. Also ends when the link is closed
-    /// from outside.
-    async fn watch(&self) -> LinkError {
-        let mut policy = self.verifier.policy().subscribe();
+    /// Looks after the link: is the peer there, is it still allowed, is its evidence fresh, does it prove itself anew. Also ends
+    /// when the link is closed from outside.
+    async fn watch(&self, mut heard: mpsc::Receiver<Word>) -> LinkError {
+        let Checker { verifier, peer, .. } = &self.checker;
+        let mut policy = verifier.policy().subscribe();
         let mut closed = self.mux.watch_closed();
         let interval = self.config.ping_interval;
         let mut tick = self.config.timer.sleep(interval);
         let mut silence = Duration::ZERO;
+        let mut proving: Option<BoxFuture<'_, _>> = None;
+        let mut asked = Asked { nonce: None, ago: Duration::ZERO };
         loop {
             // First, because the policy may have changed since the handshake.
-            if let Err(reason) = self.verifier.recheck(&self.peer) {
+            if let Err(reason) = verifier.recheck(peer) {
                 return LinkError::Revoked { reason };
             }
-            let valid_until = self.peer.valid_until;
-            let now = self.verifier.now();
+            let valid_until = peer.valid_until;
+            let now = verifier.now();
             if now > valid_until.plus(GRACE_SECONDS) {
                 return LinkError::Expired { valid_until };
             } else if now > valid_until {
@@ -248,6 +275,32 @@ impl Driver {
                     return self.mux.closed().unwrap_or(LinkError::PeerGone);
                 }
                 Ok(()) = policy.changed() => {}
+                proof = async {
+                    match &mut proving {
+                        Some(proving) => proving.await,
+                        None => std::future::pending().await,
+                    }
+                } => {
+                    proving = None;
+                    match proof {
+                        Ok(proof) => self.mux.control(Frame::Proof(proof)),
+                        Err(reason) => return reason,
+                    }
+                }
+                Some(word) = heard.recv() => match word {
+                    Word::Challenge(_) if proving.is_some() => {
+                        return LinkError::Protocol { why: "a challenge before the last one is answered".into() };
+                    }
+                    Word::Challenge(nonce) => proving = Some(self.prover.clone().prove(nonce).boxed()),
+                    Word::Proof(proof) => match asked.nonce.take() {
+                        None => return LinkError::Protocol { why: "a proof that nobody asked for".into() },
+                        Some(nonce) => {
+                            if let Err(reason) = self.checker.check(&proof, &nonce) {
+                                return reason;
+                            }
+                        }
+                    },
+                },
                 () = &mut tick => {
                     tick = self.config.timer.sleep(interval);
                     silence = if self.mux.was_heard() { Duration::ZERO } else { silence.saturating_add(interval) };
@@ -257,8 +310,33 @@ impl Driver {
                     if !silence.is_zero() {
                         self.mux.ping();
                     }
+                    if let Err(reason) = self.ask_for_proof(&mut asked) {
+                        return reason;
+                    }
                 }
             }
         }
     }
+
+    /// Once per tick: challenges the peer when it is time, and gives it up when it does not answer.
+    fn ask_for_proof(&self, asked: &mut Asked) -> Result<(), LinkError> {
+        asked.ago = asked.ago.saturating_add(self.config.ping_interval);
+        let limit = self.config.idle_timeout;
+        if asked.nonce.is_some() {
+            return if asked.ago > limit { Err(LinkError::NoProof { limit }) } else { Ok(()) };
+        }
+        if asked.ago >= self.config.proof_interval {
+            let mut nonce = [0; 32];
+            rand::rngs::OsRng.fill_bytes(&mut nonce);
+            *asked = Asked { nonce: Some(nonce), ago: Duration::ZERO };
+            self.mux.control(Frame::Challenge(nonce));
+        }
+        Ok(())
+    }
+}
+
+/// The last challenge: its nonce until it is answered, and how long ago it was.
+struct Asked {
+    nonce: Option<Nonce>,
+    ago: Duration,
 }

@@ -369,7 +369,8 @@ impl Mux {
         self.control(Frame::Ping);
     }
 
-    fn control(&self, frame: Frame) {
+    /// Queues a frame that overtakes the streams'.
+    pub fn control(&self, frame: Frame) {
         let mut state = lock(&self.state);
         if state.closed.is_none() {
             state.control.push_back(frame);
@@ -446,6 +447,7 @@ impl Mux {
                 self.close_if_drained();
             }
             Frame::Hello(_) => return Err(violation("a second greeting".into())),
+            Frame::Challenge(_) | Frame::Proof(_) => return Err(violation("a proof out of turn".into())),
         }
         self.check_stalled()
     }

@@ -114,7 +114,7 @@ impl Node {
         let identity = issue_identity(&*config.quoter, &config.key, &request)?;
         let image = verifier.verify(identity.certificate(), &[config.role])?.image;
         let identity = IdentityHandle::new(identity);
-        let endpoint = Endpoint::new(identity.clone(), verifier, config.link.clone());
+        let endpoint = Endpoint::new(identity.clone(), config.quoter.clone(), verifier, config.link.clone());
 
         let store = Arc::new(Store::open(&config.store)?);
         let ledger = Ledger::start(store.clone());

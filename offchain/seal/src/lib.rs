@@ -54,10 +54,14 @@ pub enum SealError {
     #[error("the announcement of a sealing key {0}")]
     Announcement(&'static str),
     /// The question cannot be opened: it is altered, for another worker, another model or another network.
-    #[error("the question cannot be opened: it is altered, or sealed for another worker, model or network; read the offers again")]
+    #[error(
+        "the question cannot be opened: it is altered, or sealed for another worker, model or network; read the offers again"
+    )]
     Question,
     /// A chunk cannot be opened: it is altered, out of order, or of another answer (attack 76).
-    #[error("chunk {index} of the answer cannot be opened: something between here and the worker altered, dropped, repeated or reordered it")]
+    #[error(
+        "chunk {index} of the answer cannot be opened: something between here and the worker altered, dropped, repeated or reordered it"
+    )]
     Chunk {
         /// Its place in the answer, from 0.
         index: u64,

@@ -2,8 +2,8 @@
 
 use chacha20poly1305::aead::{Aead as _, Payload};
 use chacha20poly1305::{KeyInit, Nonce};
-use cocoon_protocol::{GlobalId, Hash256, ModelHash, NodePublicKey, SealedKey};
 use cocoon_protocol::hash::request_hash;
+use cocoon_protocol::{GlobalId, Hash256, ModelHash, NodePublicKey, SealedKey};
 use hpke::{Deserializable, OpModeR, OpModeS, Serializable};
 use rand::{CryptoRng, RngCore};
 use zeroize::Zeroizing;
@@ -71,14 +71,11 @@ pub fn seal(
     let mut keys = vec![];
     let mut contexts = vec![];
     for (worker, key) in candidates {
-        let (encapsulated, mut context) = hpke::setup_sender_with_rng::<HpkeAead, Kdf, Kem>(
-            &OpModeS::Base,
-            &key.key,
-            &info,
-            &mut Adapter(random),
-        )
-        .map_err(|_| SealError::Key("no key can be encapsulated with it"))?;
-        let sealed = context.seal(content_key.as_slice(), &binding.0).map_err(|_| SealError::Seal("the content key"))?;
+        let (encapsulated, mut context) =
+            hpke::setup_sender_with_rng::<HpkeAead, Kdf, Kem>(&OpModeS::Base, &key.key, &info, &mut Adapter(random))
+                .map_err(|_| SealError::Key("no key can be encapsulated with it"))?;
+        let sealed =
+            context.seal(content_key.as_slice(), &binding.0).map_err(|_| SealError::Seal("the content key"))?;
         keys.push(SealedKey { worker: *worker, encapsulated: encapsulated.to_bytes().to_vec(), key: sealed });
         contexts.push((*worker, context));
     }
@@ -96,8 +93,8 @@ pub fn open(
     let broken = |_| SealError::Question;
     let encapsulated = <Kem as hpke::Kem>::EncappedKey::from_bytes(&sealed.encapsulated).map_err(broken)?;
     let info = info(network, model);
-    let mut context =
-        hpke::setup_receiver::<HpkeAead, Kdf, Kem>(&OpModeR::Base, &key.secret, &encapsulated, &info).map_err(broken)?;
+    let mut context = hpke::setup_receiver::<HpkeAead, Kdf, Kem>(&OpModeR::Base, &key.secret, &encapsulated, &info)
+        .map_err(broken)?;
     let binding: Hash256 = request_hash(body);
     let content_key = Zeroizing::new(context.open(&sealed.key, &binding.0).map_err(broken)?);
     let aead = Aead::new_from_slice(&content_key).map_err(|_| SealError::Question)?;

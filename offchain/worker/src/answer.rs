@@ -77,9 +77,8 @@ async fn begin(
     let sealed = request.keys.iter().find(|key| key.worker == worker.node_key().public());
     let unsealed = |_| Fault::new(FaultCode::OffersChanged, SealError::Question.to_string());
     let sealed = sealed.ok_or(()).map_err(unsealed)?;
-    let (body, keys) =
-        cocoon_seal::open(&request.body, sealed, worker.network(), &worker.model(), &session.sealing)
-            .map_err(|_| unsealed(()))?;
+    let (body, keys) = cocoon_seal::open(&request.body, sealed, worker.network(), &worker.model(), &session.sealing)
+        .map_err(|_| unsealed(()))?;
     let body = ChatCompletionRequest::parse(&body)?;
     let answer = worker.engine().chat(body).await.map_err(Fault::from)?;
     let accepted = answer.accepted();

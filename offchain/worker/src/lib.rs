@@ -11,11 +11,13 @@ use std::time::Duration;
 
 use cocoon_engine::Engine;
 use cocoon_link::{Expect, Link, LinkError};
+use cocoon_node::books::PayeeChannel;
 use cocoon_node::wire::{Wire, WireError};
 use cocoon_node::{ChannelError, Node};
 use cocoon_protocol::frame::{Offer, SessionOpen, SessionReady};
-use cocoon_protocol::{Candidate, Fault, GlobalId, ImageId, ModelHash, NodeKey, NodePublicKey, Price, Role, StdAddr, UnixSeconds};
-use cocoon_node::books::PayeeChannel;
+use cocoon_protocol::{
+    Candidate, Fault, GlobalId, ImageId, ModelHash, NodeKey, NodePublicKey, Price, Role, StdAddr, UnixSeconds,
+};
 use cocoon_seal::SealingKey;
 use tokio_util::task::TaskTracker;
 

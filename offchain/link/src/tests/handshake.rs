@@ -89,8 +89,10 @@ async fn attack_66_a_platform_under_another_root() {
     let verifier = Arc::new(Verifier::new(PolicyHandle::new(policy), world.vendor.clone(), Arc::new(|| NOW)));
     let mainnet = |role| {
         let request = IdentityRequest::new(role, GlobalId::MAINNET, NOW);
-        let identity = issue_identity(&quoter(&world.vendor, role), &NodeKey::from_seed(&[2; 32]), &request).unwrap();
-        Endpoint::new(IdentityHandle::new(identity), verifier.clone(), LinkConfig::default())
+        let quoter = quoter(&world.vendor, role);
+        let identity = issue_identity(&quoter, &NodeKey::from_seed(&[2; 32]), &request).unwrap();
+        let config = LinkConfig::default();
+        Endpoint::new(IdentityHandle::new(identity), Arc::new(quoter), verifier.clone(), config)
     };
     let (dialler, listener) = (world.stranger(world.issue(Role::Worker, 3)), mainnet(Role::Proxy));
     let (_, accepted) = meet(&dialler, &Expect::role(Role::Proxy), &listener, &[Role::Worker]).await;
@@ -361,7 +363,8 @@ async fn attack_75_half_open_connections_hold_up_nobody_else() {
 async fn a_renewed_identity_is_used_for_the_next_connection() {
     let world = World::new();
     let handle = IdentityHandle::new(world.issue(Role::Worker, 3));
-    let worker = Endpoint::new(handle.clone(), world.worker.verifier().clone(), LinkConfig::default());
+    let quoter = Arc::new(quoter(&world.vendor, Role::Worker));
+    let worker = Endpoint::new(handle.clone(), quoter, world.worker.verifier().clone(), LinkConfig::default());
     let (_, first) = world.meet(&worker).await;
     handle.renew(world.issue(Role::Worker, 4));
     let (_, second) = world.meet(&worker).await;

@@ -4,6 +4,7 @@
 
 mod handshake;
 mod lifetime;
+mod proof;
 mod streams;
 
 use std::fmt;
@@ -92,7 +93,8 @@ fn image(role: Role) -> Measurements {
 
 impl World {
     fn new() -> Self {
-        Self::with_config(LinkConfig::default())
+        // Proofs are made on a thread of their own, which knows nothing of a test's time.
+        Self::with_config(LinkConfig { proof_interval: Duration::MAX, ..LinkConfig::default() })
     }
 
     fn with_config(config: LinkConfig) -> Self {
@@ -110,8 +112,9 @@ impl World {
             let time = clock.clone();
             let time = Arc::new(move || UnixSeconds(time.load(Ordering::Relaxed)));
             let verifier = Arc::new(Verifier::new(policy.clone(), vendor.clone(), time));
-            let identity = issue(&quoter(&vendor, role), role, seed);
-            Endpoint::new(IdentityHandle::new(identity), verifier, config.clone())
+            let quoter = quoter(&vendor, role);
+            let identity = issue(&quoter, role, seed);
+            Endpoint::new(IdentityHandle::new(identity), Arc::new(quoter), verifier, config.clone())
         };
         let (proxy, worker) = (endpoint(Role::Proxy, 2), endpoint(Role::Worker, 3));
         Self { vendor, clock, policy, time, proxy, worker }
@@ -123,9 +126,16 @@ impl World {
         self.policy.update(policy);
     }
 
-    /// Somebody with another identity and the worker's view of the chain.
+    /// Somebody with another identity, the worker's view of the chain, and a machine like that of the identity's role.
     fn stranger(&self, identity: Identity) -> Endpoint {
-        Endpoint::new(IdentityHandle::new(identity), self.worker.verifier().clone(), LinkConfig::default())
+        let quoter = quoter(&self.vendor, identity.claims().role);
+        self.stranger_on(quoter, identity)
+    }
+
+    /// The same on a machine of their choice.
+    fn stranger_on(&self, quoter: impl Quoter + 'static, identity: Identity) -> Endpoint {
+        let verifier = self.worker.verifier().clone();
+        Endpoint::new(IdentityHandle::new(identity), Arc::new(quoter), verifier, LinkConfig::default())
     }
 
     fn issue(&self, role: Role, seed: u8) -> Identity {

@@ -190,10 +190,10 @@ async fn closing_delivers_what_was_sent_and_names_the_reason() {
     assert_eq!(soon(worker.closed()).await, LinkError::Closed { reason: "maintenance".into() });
 }
 
-type Raw = Proven<tokio_rustls::client::TlsStream<tokio::io::DuplexStream>>;
+pub(super) type Raw = Proven<tokio_rustls::client::TlsStream<tokio::io::DuplexStream>>;
 
 /// A worker that has proven itself to the proxy and then says what it likes.
-async fn raw(world: &World) -> (Raw, Link) {
+pub(super) async fn raw(world: &World) -> (Raw, Link) {
     let (a, b) = pipe();
     let dial = async {
         let tls = world.worker.tls_identity().unwrap();
