@@ -27,6 +27,7 @@
 //! ```
 
 pub mod block;
+pub mod blocks;
 pub mod clock;
 mod devnet;
 mod error;
