@@ -17,6 +17,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tycho_types::boc::Boc;
 use tycho_types::cell::Cell;
 
+use crate::block::Workchain;
 use crate::blocks::queue::Routed;
 use crate::blocks::{Chains, Pair};
 use crate::clock::{Clock, SystemClock};
@@ -24,6 +25,7 @@ use crate::error::DevnetError;
 use crate::genesis;
 use crate::ledger::{Ledger, LedgerError, LedgerState, Supply};
 use crate::store::{BlockRecord, CHECKPOINT, Store};
+use crate::view::{Known, View};
 
 /// The states of so many blocks are kept at hand.
 const STATES: usize = CHECKPOINT as usize + 1;
@@ -157,6 +159,11 @@ impl Devnet {
     /// A block; none if there is none with this number yet, or it is the first.
     pub async fn block(&self, seqno: u32) -> Result<Option<BlockRecord>, DevnetError> {
         self.call(move |core| core.store.record(seqno)).await?.map(|found| found.filter(|_| seqno > 0))
+    }
+
+    /// The cells of a block of one of the chains, or its zerostate; none if there is none with this number yet.
+    pub async fn sealed(&self, chain: Workchain, seqno: u32) -> Result<Option<Known>, DevnetError> {
+        self.call(move |core| core.view().block(chain, seqno)).await?
     }
 
     /// Ends the network, and waits until its store is closed. Other handles then say that it is stopped.
@@ -303,6 +310,10 @@ impl Core {
                 }
             }
         }
+    }
+
+    fn view(&self) -> View<'_> {
+        View { store: &self.store, recent: &self.recent, head: self.ledger.head() }
     }
 
     fn now(&self) -> UnixSeconds {

@@ -182,7 +182,7 @@ impl Ledger {
             burned: Nano::ZERO,
             lost: Nano::ZERO,
         };
-        let mut stage = Stage { ledger: self, next_lt: HashMap::new(), block };
+        let mut stage = Stage { ledger: self, touched: HashMap::new(), block };
         for chain in Workchain::ALL {
             stage.part(chain, external)?;
         }
@@ -217,8 +217,9 @@ impl Ledger {
 /// A block in the making.
 struct Stage<'a> {
     ledger: &'a Ledger,
-    /// For accounts that the block touched, the lowest logical time of their next transaction.
-    next_lt: HashMap<StdAddr, u64>,
+    /// Accounts that the block touched, with the lowest logical time of their next transaction. Within a block the next
+    /// transaction knows the one before it even if the account is gone.
+    touched: HashMap<StdAddr, (ShardAccount, u64)>,
     block: Block,
 }
 
@@ -371,17 +372,18 @@ impl PartStage<'_, '_> {
             let account = Lazy::new(&OptionalAccount::EMPTY).map_err(|e| NotExecuted::Failed(e.to_string()))?;
             Ok(ShardAccount { account, last_trans_hash: HashBytes::ZERO, last_trans_lt: 0 })
         };
-        let touched = self.stage.block.accounts.get(dst).map(Option::as_ref);
-        let state = match touched.unwrap_or_else(|| self.stage.ledger.state.accounts.get(dst)) {
-            Some(state) => state.clone(),
-            None => empty()?,
+        let (state, min_lt) = match self.stage.touched.get(dst) {
+            Some((state, next_lt)) => (state.clone(), *next_lt),
+            None => {
+                let state = match self.stage.ledger.state.accounts.get(dst) {
+                    Some(state) => state.clone(),
+                    None => empty()?,
+                };
+                (state, self.part.start_lt + 1)
+            }
         };
-        let moment = Moment {
-            utime: self.stage.block.head.utime,
-            block_lt: self.part.start_lt,
-            min_lt: self.stage.next_lt.get(dst).copied().unwrap_or(self.part.start_lt + 1),
-            seed: self.part.seed,
-        };
+        let moment =
+            Moment { utime: self.stage.block.head.utime, block_lt: self.part.start_lt, min_lt, seed: self.part.seed };
         self.stage.ledger.rules.execute(&moment, dst, message, is_external, &state)
     }
 
@@ -398,12 +400,12 @@ impl PartStage<'_, '_> {
         block.fees = block.fees.saturating_add(Nano::try_from(executed.total_fees)?);
         let burned = Nano::try_from(executed.burned)?;
         block.burned = block.burned.saturating_add(burned);
-        block.accounts.insert(account.clone(), executed.exists.then_some(executed.state));
+        block.accounts.insert(account.clone(), executed.exists.then(|| executed.state.clone()));
         let part = &mut self.part;
         part.burned = part.burned.saturating_add(burned);
         part.end_lt = part.end_lt.max(executed.next_lt);
         part.transactions.push(BlockTransaction { account: account.clone(), lt, cell });
-        self.stage.next_lt.insert(account.clone(), executed.next_lt);
+        self.stage.touched.insert(account.clone(), (executed.state, executed.next_lt));
         Ok(())
     }
 }
