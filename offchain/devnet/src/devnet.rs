@@ -1,5 +1,6 @@
 //! The running network: one thread that owns ledger and store, and handles that give it jobs.
 
+use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -16,11 +17,18 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tycho_types::boc::Boc;
 use tycho_types::cell::Cell;
 
+use crate::block::Workchain;
+use crate::blocks::queue::Routed;
+use crate::blocks::{Chains, Pair};
 use crate::clock::{Clock, SystemClock};
 use crate::error::DevnetError;
 use crate::genesis;
 use crate::ledger::{Ledger, LedgerError, LedgerState, Supply};
-use crate::store::{BlockRecord, Store};
+use crate::store::{BlockRecord, CHECKPOINT, Store};
+use crate::view::{Known, View};
+
+/// The states of so many blocks are kept at hand.
+const STATES: usize = CHECKPOINT as usize + 1;
 
 /// Jobs that may wait at once; more wait with their senders.
 const QUEUE: usize = 1024;
@@ -54,7 +62,8 @@ impl Default for Settings {
 pub struct Devnet {
     jobs: mpsc::Sender<Job>,
     heads: watch::Receiver<Head>,
-    config: Arc<NetworkConfig>,
+    config: watch::Receiver<Arc<NetworkConfig>>,
+    network: GlobalId,
     giver: StdAddr,
 }
 
@@ -65,8 +74,11 @@ enum Job {
 
 struct Core {
     ledger: Ledger,
+    chains: Chains,
+    /// The newest blocks, the oldest first: those whose states can be had.
+    recent: VecDeque<Pair>,
     store: Store,
-    config: Arc<NetworkConfig>,
+    config: watch::Sender<Arc<NetworkConfig>>,
     clock: Box<dyn Clock>,
     /// How far the network's time is ahead of the clock, in seconds.
     offset: u32,
@@ -87,29 +99,28 @@ impl Devnet {
 
     /// A network.
     pub async fn start(settings: Settings) -> Result<Self, DevnetError> {
-        let config = Arc::new(genesis::config()?);
-        let giver = genesis::giver(config.global_id()).map_err(Box::new)?;
+        let network = genesis::config()?.global_id();
+        let giver = genesis::giver(network).map_err(Box::new)?;
         let address = giver.address().clone();
         let (jobs, queue) = mpsc::channel(QUEUE);
         let (ready, is_ready) = oneshot::channel();
         let tick = settings.tick;
-        let shared = config.clone();
         std::thread::Builder::new()
             .name("devnet".to_owned())
-            .spawn(move || match Core::new(settings, shared, giver) {
-                Ok((core, heads)) => {
-                    if ready.send(Ok(heads)).is_ok() {
+            .spawn(move || match Core::new(settings, giver) {
+                Ok(core) => {
+                    if ready.send(Ok((core.heads.subscribe(), core.config.subscribe()))).is_ok() {
                         core.run(queue);
                     }
                 }
                 Err(e) => drop(ready.send(Err(e))),
             })
             .map_err(DevnetError::Thread)?;
-        let heads = is_ready.await.map_err(|_| DevnetError::Stopped)??;
+        let (heads, config) = is_ready.await.map_err(|_| DevnetError::Stopped)??;
         if let Some(period) = tick {
             tokio::spawn(tick_until_dropped(jobs.downgrade(), period));
         }
-        Ok(Self { jobs, heads, config, giver: address })
+        Ok(Self { jobs, heads, config, network, giver: address })
     }
 
     /// Address of the account that the faucet pays from.
@@ -147,7 +158,12 @@ impl Devnet {
 
     /// A block; none if there is none with this number yet, or it is the first.
     pub async fn block(&self, seqno: u32) -> Result<Option<BlockRecord>, DevnetError> {
-        self.call(move |core| core.store.block(seqno)).await?
+        self.call(move |core| core.store.record(seqno)).await?.map(|found| found.filter(|_| seqno > 0))
+    }
+
+    /// The cells of a block of one of the chains, or its zerostate; none if there is none with this number yet.
+    pub async fn sealed(&self, chain: Workchain, seqno: u32) -> Result<Option<Known>, DevnetError> {
+        self.call(move |core| core.view().block(chain, seqno)).await?
     }
 
     /// Ends the network, and waits until its store is closed. Other handles then say that it is stopped.
@@ -170,7 +186,7 @@ impl Devnet {
     }
 
     fn unreachable(&self, error: impl std::fmt::Display) -> ChainError {
-        ChainError::Unreachable { network: self.config.global_id(), why: error.to_string() }
+        ChainError::Unreachable { network: self.network, why: error.to_string() }
     }
 
     fn chain_error(&self, error: DevnetError) -> ChainError {
@@ -202,7 +218,7 @@ async fn tick_until_dropped(jobs: mpsc::WeakSender<Job>, period: Duration) {
 #[async_trait]
 impl Chain for Devnet {
     fn network(&self) -> GlobalId {
-        self.config.global_id()
+        self.network
     }
 
     async fn head(&self) -> Result<Head, ChainError> {
@@ -228,7 +244,7 @@ impl Chain for Devnet {
     }
 
     async fn config(&self) -> Result<Arc<NetworkConfig>, ChainError> {
-        Ok(self.config.clone())
+        Ok(self.config.borrow().clone())
     }
 
     async fn send(&self, message: Cell) -> Result<Hash256, ChainError> {
@@ -244,28 +260,35 @@ impl Chain for Devnet {
 }
 
 impl Core {
-    fn new(
-        settings: Settings,
-        config: Arc<NetworkConfig>,
-        giver: Wallet,
-    ) -> Result<(Self, watch::Receiver<Head>), DevnetError> {
+    fn new(settings: Settings, giver: Wallet) -> Result<Self, DevnetError> {
         let config_hash = Hash256(Boc::file_hash(genesis::CONFIG).0);
         let store = match &settings.folder {
             Some(folder) => Store::open(folder, config_hash)?,
             None => Store::ephemeral(config_hash)?,
         };
         let opened = store.load()?;
-        let state = match opened.state {
-            Some(state) => state,
+        let (state, recent) = match opened.state {
+            Some(state) => {
+                let recent = store.recent(state.head.seqno)?;
+                (state, recent)
+            }
             None => {
                 let state = LedgerState::genesis(&giver, settings.clock.now()).map_err(block_error)?;
-                store.begin(&state, opened.offset)?;
-                state
+                let zerostates = genesis::zerostates(&state).map_err(|e| DevnetError::Block(e.to_string()))?;
+                store.begin(&state, &zerostates, opened.offset)?;
+                (state, vec![zerostates])
             }
         };
+        let damaged = |e: &dyn std::fmt::Display| store.damaged("the newest block", e);
+        let tip = recent.last().ok_or_else(|| damaged(&"it is not there"))?;
+        let is_waiting = |message: &Routed| state.queue.contains_key(&message.place());
+        let chains = Chains::read(tip, is_waiting).map_err(|e| damaged(&e))?;
+        let config = Arc::new(network_config(&chains)?);
         let ledger = Ledger::new(&config, state).map_err(block_error)?;
-        let (heads, receiver) = watch::channel(ledger.head());
-        Ok((Self { ledger, store, config, clock: settings.clock, offset: opened.offset, giver, heads }, receiver))
+        let (heads, _) = watch::channel(ledger.head());
+        let (config, _) = watch::channel(config);
+        let (clock, offset) = (settings.clock, opened.offset);
+        Ok(Self { ledger, chains, recent: recent.into(), store, config, clock, offset, giver, heads })
     }
 
     fn run(mut self, mut jobs: mpsc::Receiver<Job>) {
@@ -289,6 +312,10 @@ impl Core {
         }
     }
 
+    fn view(&self) -> View<'_> {
+        View { store: &self.store, recent: &self.recent, head: self.ledger.head() }
+    }
+
     fn now(&self) -> UnixSeconds {
         self.clock.now().plus(self.offset)
     }
@@ -296,7 +323,13 @@ impl Core {
     /// Makes one block.
     fn produce(&mut self, external: Option<&Cell>) -> Result<Head, DevnetError> {
         let block = self.ledger.make_block(self.now(), external).map_err(block_error)?;
-        self.store.commit(&block, self.ledger.totals(), self.offset)?;
+        let next = self.chains.seal(&block, None).map_err(|e| DevnetError::Block(format!("its cells: {e}")))?;
+        self.store.commit(&block, &next.pair, self.ledger.totals(), self.offset)?;
+        self.recent.push_back(next.pair.clone());
+        while self.recent.len() > STATES {
+            self.recent.pop_front();
+        }
+        self.chains.adopt(next);
         self.ledger.adopt(block);
         let head = self.ledger.head();
         self.heads.send_replace(head);
@@ -334,7 +367,7 @@ impl Core {
         let account = self.ledger.account(self.giver.address())?;
         let seqno = if account.code.is_some() {
             let call = GetterCall { name: "seqno", args: vec![] };
-            match run_getter(&account, &self.config, &call).map_err(Box::new)?.stack.as_slice() {
+            match run_getter(&account, &self.config.borrow(), &call).map_err(Box::new)?.stack.as_slice() {
                 [StackValue::Int(seqno)] => u32::try_from(seqno).map_err(|_| cannot("its wallet is used up"))?,
                 _ => return Err(cannot("its wallet gives no seqno")),
             }
@@ -353,6 +386,11 @@ impl Core {
         }
         Ok(transaction)
     }
+}
+
+fn network_config(chains: &Chains) -> Result<NetworkConfig, DevnetError> {
+    let root = chains.config().params.as_dict().root().clone().unwrap_or_default();
+    Ok(NetworkConfig::from_cell(root)?)
 }
 
 fn block_error(error: LedgerError) -> DevnetError {

@@ -4,13 +4,20 @@
 use cocoon_chain::{NetworkConfig, Wallet, WalletError, WalletVersion};
 use cocoon_protocol::{GlobalId, Nano, NodeKey, UnixSeconds};
 use sha2::{Digest, Sha256};
+use tycho_types::boc::Boc;
 use tycho_types::cell::{HashBytes, Lazy};
 use tycho_types::error::Error;
 use tycho_types::models::{
-    Account, AccountState, CurrencyCollection, OptionalAccount, ShardAccount, StorageInfo, StorageUsed,
+    Account, AccountState, BlockCreationRewards, BlockchainConfig, BlockchainConfigParams, ConfigParam0, ConfigParam34,
+    CurrencyCollection, DepthBalanceInfo, GlobalVersion, OptionalAccount, ShardAccount, ShardAccounts, StorageInfo,
+    StorageUsed,
 };
+use tycho_types::num::Tokens;
 
+use crate::blocks::validator::Validator;
+use crate::blocks::{Genesis, Pair, Sealed};
 use crate::error::DevnetError;
+use crate::ledger::LedgerState;
 
 /// The configuration: the dictionary of parameters. Made by `scripts/build-devnet-config`.
 pub const CONFIG: &[u8] = include_bytes!("../config/devnet.boc");
@@ -21,6 +28,47 @@ pub const SUPPLY: Nano = Nano::from_ton(1_000_000_000);
 /// The built-in configuration.
 pub fn config() -> Result<NetworkConfig, DevnetError> {
     Ok(NetworkConfig::from_boc(CONFIG)?)
+}
+
+/// Capabilities whose formats the blocks of this network do not use: metadata in envelopes, and deferred messages.
+const UNUSED_CAPABILITIES: u64 = 0x80 | 0x100;
+
+/// The configuration of a network that begins with this state of the basechain: the built-in one with the network's only
+/// validator in it, and without a reward for blocks, because all the money that there is exists from the beginning.
+pub fn network_config(basechain: &Sealed) -> Result<BlockchainConfig, Error> {
+    let mut params = BlockchainConfigParams::from_raw(Boc::decode(CONFIG).map_err(|_| Error::InvalidData)?);
+    let version = params.get_global_version()?;
+    let used = u64::from(version.capabilities) & !UNUSED_CAPABILITIES;
+    params.set_global_version(&GlobalVersion { capabilities: used.into(), ..version })?;
+    params.set_block_creation_rewards(&BlockCreationRewards {
+        masterchain_block_fee: Tokens::ZERO,
+        basechain_block_fee: Tokens::ZERO,
+    })?;
+    let mut workchains = params.get_workchains()?;
+    let mut description = workchains.get(0)?.ok_or(Error::InvalidData)?;
+    (description.zerostate_root_hash, description.zerostate_file_hash) =
+        (basechain.id.root_hash, basechain.id.file_hash);
+    workchains.set(0, description)?;
+    params.set_workchains(&workchains)?;
+    params.set::<ConfigParam34>(&Validator::set())?;
+    let address = params.get::<ConfigParam0>()?.ok_or(Error::InvalidData)?;
+    Ok(BlockchainConfig { address, params })
+}
+
+/// The first states of both chains: the giver's account, and nothing else.
+pub fn zerostates(state: &LedgerState) -> Result<Pair, Error> {
+    let mut accounts = ShardAccounts::new();
+    for (address, entry) in &state.accounts {
+        let balance = entry.load_account()?.map(|account| account.balance).unwrap_or_default();
+        accounts.set(address.address, DepthBalanceInfo { split_depth: 0, balance }, entry)?;
+    }
+    let params = BlockchainConfigParams::from_raw(Boc::decode(CONFIG).map_err(|_| Error::InvalidData)?);
+    let genesis = Genesis { global_id: params.get_global_id()?, utime: state.head.utime, accounts };
+    let base = genesis.base()?;
+    let config = network_config(&base)?;
+    let validator = Validator::new(&config)?;
+    let master = genesis.master(&base, config, &validator)?;
+    Ok(Pair { base, master })
 }
 
 /// The wallet that the faucet pays from. Its key is no secret: there is nothing of value on a devnet.

@@ -4,9 +4,11 @@
 //! [`Ledger::adopt`] makes it part of the chain. Between the two lies the store's commit, so that what is not durable never
 //! happened.
 //!
-//! A block delivers the message from outside first and then, in the order of their logical times, the messages on their way
-//! and those that these cause, up to [`MAX_BLOCK_TRANSACTIONS`]; the rest waits for the next block. So every block is
-//! bounded work, and a contract that keeps sending to itself ends when its money does.
+//! A block has a part in the basechain and then one in the masterchain. Each delivers the message from outside first, if it
+//! is for this chain, and then, in the order of their logical times, the messages on their way and those that these cause,
+//! up to [`MAX_BLOCK_TRANSACTIONS`]; the rest waits for the next block. So every block is bounded work, and a contract that
+//! keeps sending to itself ends when its money does. What the basechain sends to the masterchain arrives in the same block,
+//! what the masterchain sends back in the next one.
 
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Bound;
@@ -15,15 +17,15 @@ use cocoon_chain::{AccountSnapshot, ChainError, Head, NetworkConfig, Refusal, Re
 use cocoon_protocol::{Nano, StdAddr, UnixSeconds};
 use sha2::{Digest, Sha256};
 use tycho_types::cell::{Cell, HashBytes, Lazy};
-use tycho_types::models::{IntAddr, MsgInfo, OptionalAccount, OwnedMessage, ShardAccount};
+use tycho_types::models::{IntAddr, IntMsgInfo, MsgInfo, OptionalAccount, OwnedMessage, ShardAccount};
 use tycho_types::num::Tokens;
 
-use crate::block::{Block, BlockTransaction, QueueKey};
+use crate::block::{Block, BlockTransaction, Part, QueueKey, Workchain};
 use crate::genesis;
 use crate::inbound;
 use crate::tvm::{Executed, Moment, NotExecuted, Rules};
 
-/// A block has at most this many transactions.
+/// The part of a block in one chain has at most this many transactions.
 pub const MAX_BLOCK_TRANSACTIONS: usize = 1000;
 
 /// Blocks begin at multiples of this logical time, as on mainnet.
@@ -170,14 +172,9 @@ impl Ledger {
         let utime = now.max(head.utime);
         self.rules.move_to(head.utime, utime).map_err(cell("storage prices"))?;
         let seqno = head.seqno.checked_add(1).ok_or(LedgerError::Exhausted)?;
-        let start_lt = head.lt.checked_next_multiple_of(LT_STEP).and_then(|lt| lt.checked_add(LT_STEP));
-        let start_lt = start_lt.ok_or(LedgerError::Exhausted)?;
-        let seed = Sha256::new().chain_update(self.state.seed.0).chain_update(seqno.to_be_bytes()).finalize();
         let block = Block {
-            head: Head { seqno, utime, lt: start_lt },
-            start_lt,
-            seed: HashBytes(seed.into()),
-            transactions: vec![],
+            head: Head { seqno, utime, lt: head.lt },
+            parts: vec![],
             accounts: BTreeMap::new(),
             taken: vec![],
             queued: BTreeMap::new(),
@@ -185,21 +182,20 @@ impl Ledger {
             burned: Nano::ZERO,
             lost: Nano::ZERO,
         };
-        let mut stage = Stage { ledger: self, next_lt: HashMap::new(), block };
-        if let Some(message) = external {
-            stage.receive(message).map_err(LedgerError::Refused)?;
+        let mut stage = Stage { ledger: self, touched: HashMap::new(), block };
+        for chain in Workchain::ALL {
+            stage.part(chain, external)?;
         }
-        stage.deliver(external)?;
-        let mut block = stage.block;
-        block.head.lt += 1;
-        Ok(block)
+        Ok(stage.block)
     }
 
     /// Makes a block part of the chain. It must come from the latest [`Ledger::make_block`].
     pub fn adopt(&mut self, block: Block) {
         let state = &mut self.state;
         state.head = block.head;
-        state.seed = block.seed;
+        if let Some(part) = block.parts.first() {
+            state.seed = part.seed;
+        }
         for (address, entry) in block.accounts {
             match entry {
                 Some(entry) => state.accounts.insert(address, entry),
@@ -214,22 +210,65 @@ impl Ledger {
         totals.fees = totals.fees.saturating_add(block.fees);
         totals.burned = totals.burned.saturating_add(block.burned);
         totals.lost = totals.lost.saturating_add(block.lost);
-        totals.transactions += block.transactions.len() as u64;
+        totals.transactions += block.parts.iter().map(|part| part.transactions.len() as u64).sum::<u64>();
     }
 }
 
 /// A block in the making.
 struct Stage<'a> {
     ledger: &'a Ledger,
-    /// For accounts that the block touched, the lowest logical time of their next transaction.
-    next_lt: HashMap<StdAddr, u64>,
+    /// Accounts that the block touched, with the lowest logical time of their next transaction. Within a block the next
+    /// transaction knows the one before it even if the account is gone.
+    touched: HashMap<StdAddr, (ShardAccount, u64)>,
     block: Block,
 }
 
 impl Stage<'_> {
-    /// The message from outside.
+    /// What happens in one chain.
+    fn part(&mut self, chain: Workchain, external: Option<&Cell>) -> Result<(), LedgerError> {
+        let lt = self.block.head.lt;
+        let start_lt = lt.checked_next_multiple_of(LT_STEP).and_then(|lt| lt.checked_add(LT_STEP));
+        let start_lt = start_lt.ok_or(LedgerError::Exhausted)?;
+        let seed = Sha256::new()
+            .chain_update(self.ledger.state.seed.0)
+            .chain_update(self.block.head.seqno.to_be_bytes())
+            .chain_update([chain as u8]);
+        let part = Part {
+            chain,
+            start_lt,
+            end_lt: start_lt,
+            seed: HashBytes(seed.finalize().into()),
+            transactions: vec![],
+            dropped: vec![],
+            is_full: false,
+            burned: Nano::ZERO,
+        };
+        let mut stage = PartStage { stage: self, part };
+        if let Some(message) = external {
+            stage.receive(message).map_err(LedgerError::Refused)?;
+        }
+        stage.deliver(external)?;
+        let mut part = stage.part;
+        part.end_lt += 1;
+        self.block.head.lt = part.end_lt;
+        self.block.parts.push(part);
+        Ok(())
+    }
+}
+
+/// The part of one chain in the making.
+struct PartStage<'a, 'b> {
+    stage: &'a mut Stage<'b>,
+    part: Part,
+}
+
+impl PartStage<'_, '_> {
+    /// The message from outside, if it is for this chain.
     fn receive(&mut self, message: &Cell) -> Result<(), Box<Refusal>> {
-        let inbound = inbound::check(&self.ledger.rules, message)?;
+        let inbound = inbound::check(&self.stage.ledger.rules, message)?;
+        if Workchain::of(&inbound.dst) != self.part.chain {
+            return Ok(());
+        }
         let refuse =
             |reason| Box::new(Refusal { message: cell_hash(message), account: Some(inbound.dst.clone()), reason });
         match self.execute(&inbound.dst, message, true) {
@@ -247,7 +286,7 @@ impl Stage<'_> {
             Err(NotExecuted::NotAccepted { exit_code: None }) => Err(refuse(RefusalReason::NoContract)),
             // The form was checked, so that only the import fee is left.
             Err(NotExecuted::NotReceived(why)) => {
-                let account = self.ledger.account(&inbound.dst);
+                let account = self.stage.ledger.account(&inbound.dst);
                 let nothing_there = account.is_ok_and(|account| account.code.is_none()) && !inbound.has_init;
                 Err(refuse(match (nothing_there, why.contains("cannot pay")) {
                     (true, _) => RefusalReason::NoContract,
@@ -260,11 +299,16 @@ impl Stage<'_> {
 
     /// The messages on their way, and those that these cause.
     fn deliver(&mut self, external: Option<&Cell>) -> Result<(), LedgerError> {
-        while self.block.transactions.len() < MAX_BLOCK_TRANSACTIONS {
+        // What a message causes comes later than the message, so that nothing before the last one is left.
+        let mut last = None;
+        loop {
             // The older of what waited before the block and what the block itself sent.
-            let taken = self.block.taken.last().map_or(Bound::Unbounded, Bound::Excluded);
-            let waiting = self.ledger.state.queue.range((taken, Bound::Unbounded)).next();
-            let fresh = self.block.queued.first_key_value();
+            let chain = self.part.chain;
+            let first = QueueKey { to: chain, lt: 0, hash: HashBytes::ZERO };
+            let end = QueueKey { to: chain, lt: u64::MAX, hash: HashBytes([0xff; 32]) };
+            let range = (last.map_or(Bound::Included(first), Bound::Excluded), Bound::Included(end));
+            let waiting = self.stage.ledger.state.queue.range(range).next();
+            let fresh = self.stage.block.queued.range(range).next();
             let (key, message) = match (waiting, fresh) {
                 (Some(waiting), Some(fresh)) => {
                     if waiting.0 < fresh.0 {
@@ -276,15 +320,19 @@ impl Stage<'_> {
                 (Some(one), None) | (None, Some(one)) => one,
                 (None, None) => break,
             };
-            let (key, message) = (*key, message.clone());
-            if self.block.queued.remove(&key).is_none() {
-                self.block.taken.push(key);
+            if self.part.transactions.len() >= MAX_BLOCK_TRANSACTIONS {
+                self.part.is_full = true;
+                break;
             }
+            let (key, message) = (*key, message.clone());
+            last = Some(key);
             let failed = match destination(&message) {
                 Ok((dst, fee)) => match self.execute(&dst, &message, false) {
                     Ok(executed) => {
                         self.record(&dst, executed).map_err(cell("transaction"))?;
-                        self.block.fees = self.block.fees.saturating_add(fee);
+                        let block = &mut self.stage.block;
+                        block.fees = block.fees.saturating_add(fee);
+                        self.take(key);
                         continue;
                     }
                     Err(e) => e.to_string(),
@@ -300,9 +348,23 @@ impl Stage<'_> {
                 return Err(LedgerError::Refused(Box::new(refusal)));
             }
             tracing::error!(message = %cell_hash(&message), why = failed, "an internal message cannot be delivered");
-            self.block.lost = self.block.lost.saturating_add(carried(&message));
+            // One that this block sent is tried once more by the next, which then knows it as waiting.
+            if self.stage.ledger.state.queue.contains_key(&key) {
+                let block = &mut self.stage.block;
+                block.lost = block.lost.saturating_add(carried(&message));
+                self.part.dropped.push(message);
+                self.take(key);
+            }
         }
         Ok(())
+    }
+
+    /// Takes a message out of the queue.
+    fn take(&mut self, key: QueueKey) {
+        let block = &mut self.stage.block;
+        if block.queued.remove(&key).is_none() {
+            block.taken.push(key);
+        }
     }
 
     fn execute(&self, dst: &StdAddr, message: &Cell, is_external: bool) -> Result<Executed, NotExecuted> {
@@ -310,38 +372,48 @@ impl Stage<'_> {
             let account = Lazy::new(&OptionalAccount::EMPTY).map_err(|e| NotExecuted::Failed(e.to_string()))?;
             Ok(ShardAccount { account, last_trans_hash: HashBytes::ZERO, last_trans_lt: 0 })
         };
-        let touched = self.block.accounts.get(dst).map(Option::as_ref);
-        let state = match touched.unwrap_or_else(|| self.ledger.state.accounts.get(dst)) {
-            Some(state) => state.clone(),
-            None => empty()?,
+        let (state, min_lt) = match self.stage.touched.get(dst) {
+            Some((state, next_lt)) => (state.clone(), *next_lt),
+            None => {
+                let state = match self.stage.ledger.state.accounts.get(dst) {
+                    Some(state) => state.clone(),
+                    None => empty()?,
+                };
+                (state, self.part.start_lt + 1)
+            }
         };
-        let moment = Moment {
-            utime: self.block.head.utime,
-            block_lt: self.block.start_lt,
-            min_lt: self.next_lt.get(dst).copied().unwrap_or(self.block.start_lt + 1),
-            seed: self.block.seed,
-        };
-        self.ledger.rules.execute(&moment, dst, message, is_external, &state)
+        let moment =
+            Moment { utime: self.stage.block.head.utime, block_lt: self.part.start_lt, min_lt, seed: self.part.seed };
+        self.stage.ledger.rules.execute(&moment, dst, message, is_external, &state)
     }
 
     fn record(&mut self, account: &StdAddr, executed: Executed) -> Result<(), tycho_types::error::Error> {
-        let block = &mut self.block;
+        let block = &mut self.stage.block;
         let cell = executed.transaction.inner().clone();
         let lt = executed.state.last_trans_lt;
         for message in &executed.out_messages {
             let message = message.inner();
             if let MsgInfo::Int(info) = message.parse::<OwnedMessage>()?.info {
-                block.queued.insert((info.created_lt, *message.repr_hash()), message.clone());
+                block.queued.insert(queue_key(message, &info)?, message.clone());
             }
         }
         block.fees = block.fees.saturating_add(Nano::try_from(executed.total_fees)?);
-        block.burned = block.burned.saturating_add(Nano::try_from(executed.burned)?);
-        block.head.lt = block.head.lt.max(executed.next_lt);
-        block.transactions.push(BlockTransaction { account: account.clone(), lt, cell });
-        block.accounts.insert(account.clone(), executed.exists.then_some(executed.state));
-        self.next_lt.insert(account.clone(), executed.next_lt);
+        let burned = Nano::try_from(executed.burned)?;
+        block.burned = block.burned.saturating_add(burned);
+        block.accounts.insert(account.clone(), executed.exists.then(|| executed.state.clone()));
+        let part = &mut self.part;
+        part.burned = part.burned.saturating_add(burned);
+        part.end_lt = part.end_lt.max(executed.next_lt);
+        part.transactions.push(BlockTransaction { account: account.clone(), lt, cell });
+        self.stage.touched.insert(account.clone(), (executed.state, executed.next_lt));
         Ok(())
     }
+}
+
+/// Place of an internal message in the queue.
+pub(crate) fn queue_key(message: &Cell, info: &IntMsgInfo) -> Result<QueueKey, tycho_types::error::Error> {
+    let IntAddr::Std(dst) = &info.dst else { return Err(tycho_types::error::Error::InvalidTag) };
+    Ok(QueueKey { to: Workchain::of(dst), lt: info.created_lt, hash: *message.repr_hash() })
 }
 
 /// Where an internal message goes, and what its sender paid for its way.

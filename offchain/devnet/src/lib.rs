@@ -27,6 +27,7 @@
 //! ```
 
 pub mod block;
+pub mod blocks;
 pub mod clock;
 mod devnet;
 mod error;
@@ -37,6 +38,7 @@ mod normalise;
 mod ordinary;
 pub mod store;
 pub mod tvm;
+pub mod view;
 
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use devnet::{Devnet, Settings};

@@ -1,4 +1,7 @@
-//! The durable store: accounts, transactions, queue and head in one redb file, one commit per block.
+//! The durable store: accounts, transactions, queue, blocks and head in one redb file, one commit per block.
+//!
+//! States of the chains are not written with every block: they follow from a state that was ([`CHECKPOINT`]) and the updates
+//! in the blocks after it.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
@@ -10,14 +13,19 @@ use redb::{Database, Durability, ReadableDatabase, ReadableTable, TableDefinitio
 use serde::{Deserialize, Serialize};
 use tycho_types::boc::{Boc, BocRepr};
 use tycho_types::cell::{Cell, HashBytes};
-use tycho_types::models::ShardAccount;
+use tycho_types::models::{Block as BlockCell, BlockId, MsgInfo, ShardAccount};
 
-use crate::block::Block;
+use crate::block::{Block, QueueKey, Workchain};
+use crate::blocks::{Pair, Sealed};
 use crate::error::DevnetError;
-use crate::ledger::{LedgerState, Totals};
+use crate::ledger::{self, LedgerState, Totals};
 
 /// Version of the file's form.
-const FORMAT: u16 = 1;
+const FORMAT: u16 = 2;
+
+/// Every so many blocks both states are written whole; the two newest of them are kept. So the states of at least this many
+/// blocks can be had after a restart.
+pub const CHECKPOINT: u32 = 256;
 
 /// One entry, "chain": [`Meta`] in JSON.
 const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
@@ -27,6 +35,12 @@ const ACCOUNTS: TableDefinition<'_, [u8; 33], &[u8]> = TableDefinition::new("acc
 const TRANSACTIONS: TableDefinition<'_, [u8; 41], (u32, &[u8])> = TableDefinition::new("transactions");
 /// Number of a block to [`BlockRecord`] in JSON.
 const BLOCKS: TableDefinition<'_, u32, &[u8]> = TableDefinition::new("blocks");
+/// Number of a block to the basechain's block; number 0 is the zerostate.
+const BASE: TableDefinition<'_, u32, &[u8]> = TableDefinition::new("basechain");
+/// Number of a block to the masterchain's block; number 0 is the zerostate.
+const MASTER: TableDefinition<'_, u32, &[u8]> = TableDefinition::new("masterchain");
+/// Number of a block to the states after it: a bag of two roots, the basechain's first.
+const STATES: TableDefinition<'_, u32, &[u8]> = TableDefinition::new("states");
 /// Logical time and hash, both big endian, to message.
 const QUEUE: TableDefinition<'_, [u8; 40], &[u8]> = TableDefinition::new("queue");
 
@@ -63,6 +77,42 @@ pub struct BlockRecord {
     pub seed: Hash256,
     /// Its transactions in order: account and logical time.
     pub transactions: Vec<(StdAddr, u64)>,
+    /// The basechain's block.
+    pub base: BlockName,
+    /// The masterchain's block.
+    pub master: BlockName,
+    /// True if the masterchain's block is a key block.
+    pub is_key: bool,
+}
+
+/// What names a block of one of the chains, besides its number.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct BlockName {
+    /// Hash of its root.
+    pub root_hash: Hash256,
+    /// Hash of its bytes.
+    pub file_hash: Hash256,
+    /// Logical time at which it begins.
+    pub start_lt: u64,
+    /// Logical time at which it ends.
+    pub end_lt: u64,
+}
+
+impl BlockRecord {
+    /// Name of the block of a chain.
+    pub const fn name(&self, chain: Workchain) -> &BlockName {
+        match chain {
+            Workchain::Base => &self.base,
+            Workchain::Master => &self.master,
+        }
+    }
+
+    /// The whole name of the block of a chain.
+    pub const fn id(&self, chain: Workchain) -> BlockId {
+        let name = self.name(chain);
+        let (root_hash, file_hash) = (HashBytes(name.root_hash.0), HashBytes(name.file_hash.0));
+        BlockId { shard: chain.shard(), seqno: self.seqno, root_hash, file_hash }
+    }
 }
 
 /// What a store held when it was opened.
@@ -145,9 +195,16 @@ impl Store {
         let mut queue = BTreeMap::new();
         for (key, value) in raw_queue {
             let message = Boc::decode(value).map_err(|e| self.corrupt("a message on its way", e))?;
-            let mut lt = [0; 8];
-            lt.copy_from_slice(&key[..8]);
-            queue.insert((u64::from_be_bytes(lt), *message.repr_hash()), message);
+            let place = match message.parse::<MsgInfo>() {
+                Ok(MsgInfo::Int(info)) => ledger::queue_key(&message, &info),
+                Ok(_) => Err(tycho_types::error::Error::InvalidTag),
+                Err(e) => Err(e),
+            };
+            let place = place.map_err(|e| self.corrupt("a message on its way", e))?;
+            if queue_key(&place) != key {
+                return Err(self.corrupt("a message on its way", "it has another place than its own"));
+            }
+            queue.insert(place, message);
         }
         let state = LedgerState {
             head: Head { seqno: meta.seqno, utime: meta.utime, lt: meta.lt },
@@ -160,44 +217,67 @@ impl Store {
     }
 
     /// Writes the beginning of a network.
-    pub fn begin(&self, state: &LedgerState, offset: u32) -> Result<(), DevnetError> {
-        let meta = self.meta(state.head, state.seed, state.totals, offset)?;
+    pub fn begin(&self, state: &LedgerState, zerostates: &Pair, offset: u32) -> Result<(), DevnetError> {
+        let record = BlockRecord {
+            seqno: 0,
+            utime: state.head.utime,
+            start_lt: 0,
+            end_lt: 0,
+            seed: Hash256(state.seed.0),
+            transactions: vec![],
+            base: name(&zerostates.base, 0),
+            master: name(&zerostates.master, 0),
+            is_key: true,
+        };
         let mut accounts = vec![];
         for (address, account) in &state.accounts {
             accounts.push((address_key(address), Some(self.encode(account)?)));
         }
-        self.write(&meta, accounts, None).map_err(|e| self.io(e))
+        let meta = self.meta(state.head, state.seed, state.totals, offset)?;
+        let write = Write { meta, accounts, record, pair: zerostates, block: None };
+        self.write(&write).map_err(|e| self.io(e))
     }
 
     /// Makes a block durable: all of it or nothing. `totals` are those before it.
-    pub fn commit(&self, block: &Block, totals: Totals, offset: u32) -> Result<(), DevnetError> {
+    pub fn commit(&self, block: &Block, pair: &Pair, totals: Totals, offset: u32) -> Result<(), DevnetError> {
+        let count = block.transactions().count() as u64;
         let totals = Totals {
             fees: totals.fees.saturating_add(block.fees),
             burned: totals.burned.saturating_add(block.burned),
             lost: totals.lost.saturating_add(block.lost),
-            transactions: totals.transactions + block.transactions.len() as u64,
+            transactions: totals.transactions + count,
         };
-        let meta = self.meta(block.head, block.seed, totals, offset)?;
+        let [base, master] = block.parts.as_slice() else {
+            return Err(DevnetError::Block("it has not two parts".to_owned()));
+        };
+        let record = BlockRecord {
+            seqno: block.head.seqno,
+            utime: block.head.utime,
+            start_lt: base.start_lt,
+            end_lt: master.end_lt,
+            seed: Hash256(base.seed.0),
+            transactions: block.transactions().map(|tx| (tx.account.clone(), tx.lt)).collect(),
+            base: name(&pair.base, base.start_lt),
+            master: name(&pair.master, master.start_lt),
+            is_key: pair.master.is_key,
+        };
         let mut accounts = vec![];
         for (address, account) in &block.accounts {
             let encoded = account.as_ref().map(|account| self.encode(account)).transpose()?;
             accounts.push((address_key(address), encoded));
         }
-        self.write(&meta, accounts, Some(block)).map_err(|e| self.io(e))
+        let meta = self.meta(block.head, base.seed, totals, offset)?;
+        self.write(&Write { meta, accounts, record, pair, block: Some(block) }).map_err(|e| self.io(e))
     }
 
-    fn write(
-        &self,
-        meta: &[u8],
-        accounts: Vec<([u8; 33], Option<Vec<u8>>)>,
-        block: Option<&Block>,
-    ) -> Result<(), redb::Error> {
+    fn write(&self, content: &Write<'_>) -> Result<(), redb::Error> {
         let mut write = self.database.begin_write()?;
         write.set_durability(Durability::Immediate)?;
+        let seqno = content.record.seqno;
         {
-            write.open_table(META)?.insert(CHAIN, meta)?;
+            write.open_table(META)?.insert(CHAIN, content.meta.as_slice())?;
             let mut table = write.open_table(ACCOUNTS)?;
-            for (key, account) in accounts {
+            for (key, account) in &content.accounts {
                 match account {
                     Some(account) => table.insert(key, account.as_slice())?,
                     None => table.remove(key)?,
@@ -205,32 +285,92 @@ impl Store {
             }
             let mut transactions = write.open_table(TRANSACTIONS)?;
             let mut queue = write.open_table(QUEUE)?;
-            let mut blocks = write.open_table(BLOCKS)?;
-            if let Some(block) = block {
-                for tx in &block.transactions {
+            if let Some(block) = content.block {
+                for tx in block.transactions() {
                     let key = transaction_key(&tx.account, tx.lt);
-                    transactions.insert(key, (block.head.seqno, Boc::encode(&tx.cell).as_slice()))?;
+                    transactions.insert(key, (seqno, Boc::encode(&tx.cell).as_slice()))?;
                 }
-                for (lt, hash) in &block.taken {
-                    queue.remove(queue_key(*lt, hash))?;
+                for key in &block.taken {
+                    queue.remove(queue_key(key))?;
                 }
-                for ((lt, hash), message) in &block.queued {
-                    queue.insert(queue_key(*lt, hash), Boc::encode(message).as_slice())?;
+                for (key, message) in &block.queued {
+                    queue.insert(queue_key(key), Boc::encode(message).as_slice())?;
                 }
-                let record = BlockRecord {
-                    seqno: block.head.seqno,
-                    utime: block.head.utime,
-                    start_lt: block.start_lt,
-                    end_lt: block.head.lt,
-                    seed: Hash256(block.seed.0),
-                    transactions: block.transactions.iter().map(|tx| (tx.account.clone(), tx.lt)).collect(),
-                };
-                let record = serde_json::to_vec(&record).map_err(|e| redb::Error::Io(e.into()))?;
-                blocks.insert(record_key(block), record.as_slice())?;
+            }
+            let record = serde_json::to_vec(&content.record).map_err(|e| redb::Error::Io(e.into()))?;
+            write.open_table(BLOCKS)?.insert(seqno, record.as_slice())?;
+            write.open_table(BASE)?.insert(seqno, content.pair.base.boc.as_slice())?;
+            write.open_table(MASTER)?.insert(seqno, content.pair.master.boc.as_slice())?;
+            if seqno.is_multiple_of(CHECKPOINT) {
+                let mut states = write.open_table(STATES)?;
+                let both = Boc::encode_pair((&content.pair.base.state, &content.pair.master.state));
+                states.insert(seqno, both.as_slice())?;
+                states.retain(|written, _| written.saturating_add(CHECKPOINT) >= seqno)?;
             }
         }
         write.commit()?;
         Ok(())
+    }
+
+    /// The blocks at the end of the chain for which states can be had, the oldest first.
+    pub fn recent(&self, head: u32) -> Result<Vec<Pair>, DevnetError> {
+        let oldest = || -> Result<Option<(u32, Vec<u8>)>, redb::Error> {
+            let table = self.database.begin_read()?.open_table(STATES)?;
+            Ok(table.first()?.map(|(seqno, both)| (seqno.value(), both.value().to_vec())))
+        };
+        let Some((first, both)) = oldest().map_err(|e| self.io(e))? else {
+            return Err(self.corrupt("the states", "there are none"));
+        };
+        let (mut base, mut master) =
+            Boc::decode_pair(both).map_err(|e| self.corrupt(&format!("the states after block {first}"), e))?;
+        let mut pairs = vec![];
+        for seqno in first..=head {
+            let damaged = |e: String| self.corrupt(&format!("block {seqno}"), e);
+            let missing = || damaged("it is not there".to_owned());
+            let record = self.record(seqno)?.ok_or_else(missing)?;
+            let next = |chain: Workchain, state: &mut Cell| -> Result<Sealed, DevnetError> {
+                let (root, boc) = self.cells(chain, seqno)?.ok_or_else(missing)?;
+                if seqno > first {
+                    let update = root.parse::<BlockCell>().and_then(|block| block.load_state_update());
+                    *state = update.and_then(|update| update.apply(state)).map_err(|e| damaged(e.to_string()))?;
+                }
+                let (end_lt, is_key) = (record.name(chain).end_lt, record.is_key && chain == Workchain::Master);
+                Ok(Sealed { id: record.id(chain), root, boc, state: state.clone(), end_lt, is_key })
+            };
+            let base = next(Workchain::Base, &mut base)?;
+            let master = next(Workchain::Master, &mut master)?;
+            pairs.push(Pair { base, master });
+        }
+        Ok(pairs)
+    }
+
+    /// A block of a chain as it was made, or the chain's zerostate: root and bytes.
+    pub fn cells(&self, chain: Workchain, seqno: u32) -> Result<Option<(Cell, Vec<u8>)>, DevnetError> {
+        let table = match chain {
+            Workchain::Base => BASE,
+            Workchain::Master => MASTER,
+        };
+        let read = || -> Result<Option<Vec<u8>>, redb::Error> {
+            let table = self.database.begin_read()?.open_table(table)?;
+            Ok(table.get(seqno)?.map(|entry| entry.value().to_vec()))
+        };
+        let Some(boc) = read().map_err(|e| self.io(e))? else { return Ok(None) };
+        let root = Boc::decode(&boc).map_err(|e| self.corrupt(&format!("block {seqno}"), e))?;
+        Ok(Some((root, boc)))
+    }
+
+    /// A transaction and the number of its block.
+    pub fn transaction(&self, account: &StdAddr, lt: u64) -> Result<Option<(u32, Cell)>, DevnetError> {
+        let read = || -> Result<Option<(u32, Vec<u8>)>, redb::Error> {
+            let table = self.database.begin_read()?.open_table(TRANSACTIONS)?;
+            Ok(table.get(transaction_key(account, lt))?.map(|entry| {
+                let (seqno, boc) = entry.value();
+                (seqno, boc.to_vec())
+            }))
+        };
+        let Some((seqno, boc)) = read().map_err(|e| self.io(e))? else { return Ok(None) };
+        let cell = Boc::decode(boc).map_err(|e| self.corrupt(&format!("transaction {lt} of {account}"), e))?;
+        Ok(Some((seqno, cell)))
     }
 
     /// Transactions of an account, the oldest first, beginning after a logical time.
@@ -251,8 +391,8 @@ impl Store {
         read().map_err(|e| self.io(e))?.into_iter().map(decode).collect()
     }
 
-    /// A block.
-    pub fn block(&self, seqno: u32) -> Result<Option<BlockRecord>, DevnetError> {
+    /// What is recorded of a block; number 0 is the beginning.
+    pub fn record(&self, seqno: u32) -> Result<Option<BlockRecord>, DevnetError> {
         let read = || -> Result<Option<Vec<u8>>, redb::Error> {
             let table = self.database.begin_read()?.open_table(BLOCKS)?;
             Ok(table.get(seqno)?.map(|entry| entry.value().to_vec()))
@@ -287,13 +427,28 @@ impl Store {
         DevnetError::Store { path: self.path.clone(), source: Box::new(error) }
     }
 
+    /// Says that something in the store cannot be.
+    pub(crate) fn damaged(&self, what: &str, why: impl std::fmt::Display) -> DevnetError {
+        self.corrupt(what, why)
+    }
+
     fn corrupt(&self, what: &str, why: impl std::fmt::Display) -> DevnetError {
         DevnetError::Corrupt { path: self.path.clone(), what: what.to_owned(), why: why.to_string() }
     }
 }
 
-const fn record_key(block: &Block) -> u32 {
-    block.head.seqno
+/// What one commit writes.
+struct Write<'a> {
+    meta: Vec<u8>,
+    accounts: Vec<([u8; 33], Option<Vec<u8>>)>,
+    record: BlockRecord,
+    pair: &'a Pair,
+    block: Option<&'a Block>,
+}
+
+const fn name(sealed: &Sealed, start_lt: u64) -> BlockName {
+    let (root_hash, file_hash) = (Hash256(sealed.id.root_hash.0), Hash256(sealed.id.file_hash.0));
+    BlockName { root_hash, file_hash, start_lt, end_lt: sealed.end_lt }
 }
 
 /// Workchain, then account.
@@ -317,9 +472,9 @@ fn transaction_key(account: &StdAddr, lt: u64) -> [u8; 41] {
     key
 }
 
-fn queue_key(lt: u64, hash: &HashBytes) -> [u8; 40] {
+fn queue_key(place: &QueueKey) -> [u8; 40] {
     let mut key = [0; 40];
-    key[..8].copy_from_slice(&lt.to_be_bytes());
-    key[8..].copy_from_slice(&hash.0);
+    key[..8].copy_from_slice(&place.lt.to_be_bytes());
+    key[8..].copy_from_slice(&place.hash.0);
     key
 }

@@ -1,6 +1,8 @@
 //! A network whose time stands still, and wallets on it.
 #![allow(dead_code)]
 
+pub mod check;
+
 use cocoon_chain::{Cell, Chain, OutMessage, StateInit, Wallet, WalletVersion};
 use cocoon_devnet::{Devnet, ManualClock, Settings};
 use cocoon_protocol::{GlobalId, Nano, NodeKey, StdAddr, UnixSeconds};

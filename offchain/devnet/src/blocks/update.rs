@@ -1,0 +1,145 @@
+//! The difference of two states, as the Merkle update that a block carries.
+//!
+//! A state has many cells and a block changes few of them. [`Census`] counts how often each cell of the newest state is
+//! referred to, so that what a block adds and removes is found by looking only at what changed.
+
+use std::collections::{HashMap, HashSet};
+
+use tycho_types::cell::{Cell, CellBuilder, CellFamily, DynCell, HashBytes};
+use tycho_types::error::Error;
+use tycho_types::merkle::{MerkleUpdate, make_pruned_branch};
+
+/// How often each cell of a state is referred to.
+#[derive(Debug, Default)]
+pub(crate) struct Census {
+    counts: HashMap<HashBytes, u32>,
+}
+
+/// What a new state adds and what it leaves behind. It belongs to the census that made it.
+#[derive(Debug)]
+pub(crate) struct Staged {
+    counts: HashMap<HashBytes, u32>,
+}
+
+impl Census {
+    /// Counts all cells of a state.
+    pub fn new(root: &Cell) -> Self {
+        let mut staged = Staged { counts: HashMap::new() };
+        let none = Self::default();
+        none.add(root.as_ref(), &mut staged);
+        Self { counts: staged.counts }
+    }
+
+    /// The update from one state, the one that was counted, to another.
+    pub fn update(&self, old: &Cell, new: &Cell) -> Result<(MerkleUpdate, Staged), Error> {
+        let mut staged = Staged { counts: HashMap::new() };
+        self.add(new.as_ref(), &mut staged);
+        self.remove(old.as_ref(), &mut staged);
+        let is_new = |cell: &DynCell| self.count(cell) == 0;
+        let is_gone = |cell: &DynCell| staged.counts.get(cell.repr_hash()) == Some(&0);
+
+        // Where the part of the old tree that changed meets the part that stays.
+        let mut frontier = HashSet::new();
+        let mut done = HashMap::new();
+        let before = if is_gone(old.as_ref()) {
+            prune(old, &mut done, &mut |cell| {
+                let stays = !is_gone(cell);
+                if stays {
+                    frontier.insert(*cell.repr_hash());
+                }
+                stays
+            })?
+        } else {
+            make_pruned_branch(old.as_ref(), 0, Cell::empty_context())?
+        };
+        let mut done = HashMap::new();
+        let after = if is_new(new.as_ref()) {
+            // A cell that is old but not at the frontier, such as the code of a wallet that others have too, is written out:
+            // nobody could find it in the part of the old tree that the update shows.
+            prune(new, &mut done, &mut |cell| !is_new(cell) && frontier.contains(cell.repr_hash()))?
+        } else {
+            make_pruned_branch(new.as_ref(), 0, Cell::empty_context())?
+        };
+        let update = MerkleUpdate {
+            old_hash: *old.repr_hash(),
+            new_hash: *new.repr_hash(),
+            old_depth: old.repr_depth(),
+            new_depth: new.repr_depth(),
+            old: before,
+            new: after,
+        };
+        Ok((update, staged))
+    }
+
+    /// Makes the new state of an update the counted one.
+    pub fn adopt(&mut self, staged: Staged) {
+        for (hash, count) in staged.counts {
+            if count == 0 {
+                self.counts.remove(&hash);
+            } else {
+                self.counts.insert(hash, count);
+            }
+        }
+    }
+
+    fn count(&self, cell: &DynCell) -> u32 {
+        self.counts.get(cell.repr_hash()).copied().unwrap_or(0)
+    }
+
+    fn add(&self, cell: &DynCell, staged: &mut Staged) {
+        let count = staged.counts.entry(*cell.repr_hash()).or_insert_with(|| self.count(cell));
+        *count += 1;
+        if *count == 1 && !cell.descriptor().is_merkle() {
+            for child in cell.references() {
+                self.add(child, staged);
+            }
+        }
+    }
+
+    fn remove(&self, cell: &DynCell, staged: &mut Staged) {
+        let count = staged.counts.entry(*cell.repr_hash()).or_insert_with(|| self.count(cell));
+        *count = count.saturating_sub(1);
+        if *count == 0 && !cell.descriptor().is_merkle() {
+            for child in cell.references() {
+                self.remove(child, staged);
+            }
+        }
+    }
+}
+
+/// A copy of a tree in which the subtrees that `leave_out` names are pruned branches. Leaves stay as they are: a pruned
+/// branch would be larger. Merkle cells inside of accounts are not looked into.
+fn prune(
+    cell: &Cell,
+    done: &mut HashMap<HashBytes, Cell>,
+    leave_out: &mut impl FnMut(&DynCell) -> bool,
+) -> Result<Cell, Error> {
+    if cell.reference_count() == 0 || cell.descriptor().is_merkle() {
+        return Ok(cell.clone());
+    }
+    if let Some(copy) = done.get(cell.repr_hash()) {
+        return Ok(copy.clone());
+    }
+    let mut builder = CellBuilder::new();
+    builder.set_exotic(cell.is_exotic());
+    builder.store_cell_data(cell.as_ref())?;
+    for child in cell.references().cloned() {
+        let child = if child.reference_count() > 0 && !child.descriptor().is_merkle() && leave_out(child.as_ref()) {
+            match done.get(child.repr_hash()) {
+                Some(copy) => copy.clone(),
+                None => {
+                    // Level 1 and no other: a Merkle update is one level, and some parsers misread any other mask.
+                    let pruned = make_pruned_branch(child.as_ref(), 0, Cell::empty_context())?;
+                    done.insert(*child.repr_hash(), pruned.clone());
+                    pruned
+                }
+            }
+        } else {
+            prune(&child, done, leave_out)?
+        };
+        builder.store_reference(child)?;
+    }
+    let copy = builder.build()?;
+    done.insert(*cell.repr_hash(), copy.clone());
+    Ok(copy)
+}
