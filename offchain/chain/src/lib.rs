@@ -21,6 +21,7 @@
 pub mod account;
 pub mod chain;
 pub mod config;
+pub mod feed;
 pub mod getter;
 pub mod message;
 pub mod trace;
@@ -30,6 +31,7 @@ pub mod wallet;
 pub use account::{AccountSnapshot, AccountStatus};
 pub use chain::{Chain, ChainError, Head, Refusal, RefusalReason};
 pub use cocoon_protocol::StdAddr;
+pub use feed::{BlockFeed, NetworkBlock};
 pub use config::{ConfigError, NetworkConfig};
 pub use getter::{GetterError, GetterOutput, call_getter, run_getter};
 pub use message::{MessageKind, MessageRecord, OutMessage};

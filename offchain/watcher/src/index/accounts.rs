@@ -1,0 +1,88 @@
+//! Accounts as a block leaves them, taken out of the block itself.
+//!
+//! A block carries the difference between two states of its shard: the cells that are new, and stubs with hashes in place of all
+//! others. With an account's former cells at hand, that is its whole new state, and nobody has to be asked for it.
+
+use std::collections::{BTreeMap, HashMap};
+
+use cocoon_chain::{Cell, ChainError, StdAddr, TransactionRecord};
+use tycho_types::cell::{DynCell, HashBytes};
+use tycho_types::merkle::MerkleUpdateApplier;
+use tycho_types::models::{Block, ShardAccount, ShardAccounts, ShardStateUnsplit};
+
+/// A block, opened.
+pub struct OpenBlock {
+    workchain: i8,
+    /// The new state, with stubs.
+    accounts: ShardAccounts,
+    /// Transactions by account, each list in order.
+    pub transactions: BTreeMap<StdAddr, Vec<Cell>>,
+}
+
+fn malformed(e: impl std::fmt::Display) -> ChainError {
+    ChainError::malformed("block", e)
+}
+
+impl OpenBlock {
+    /// Reads a block's root.
+    pub fn open(root: &Cell) -> Result<Self, ChainError> {
+        let block: Block = root.parse().map_err(malformed)?;
+        let info = block.load_info().map_err(malformed)?;
+        let workchain = i8::try_from(info.shard.workchain()).map_err(malformed)?;
+        let update = block.load_state_update().map_err(malformed)?;
+        let state: ShardStateUnsplit = update.new.parse().map_err(malformed)?;
+        let accounts = state.accounts.load().map_err(malformed)?;
+        let mut transactions = BTreeMap::new();
+        let extra = block.load_extra().map_err(malformed)?;
+        for entry in extra.account_blocks.load().map_err(malformed)?.iter() {
+            let (address, _, list) = entry.map_err(malformed)?;
+            let mut cells = vec![];
+            for transaction in list.transactions.values() {
+                let (_, lazy) = transaction.map_err(malformed)?;
+                cells.push(lazy.inner().clone());
+            }
+            transactions.insert(StdAddr::new(workchain, address), cells);
+        }
+        Ok(Self { workchain, accounts, transactions })
+    }
+
+    /// Reads a transaction of this block.
+    pub fn read(&self, cell: &Cell) -> Result<TransactionRecord, ChainError> {
+        TransactionRecord::from_cell(self.workchain, cell.clone())
+    }
+
+    /// The state of an account that this block changed, or `None` when it is gone. `former`: its cells before, and any others
+    /// that it may share.
+    pub fn account(&self, address: &StdAddr, former: &Cells) -> Result<Option<ShardAccount>, ChainError> {
+        let Some((_, mut entry)) = self.accounts.get(address.address).map_err(malformed)? else { return Ok(None) };
+        let mut applier = MerkleUpdateApplier {
+            new_cells: ahash::HashMap::<HashBytes, Cell>::default(),
+            context: Cell::empty_context(),
+            find_cell: |hash: &HashBytes| former.0.get(hash).cloned(),
+            find_in_new_cells: false,
+        };
+        let stubbed = entry.account.inner().clone();
+        let whole = applier.run(stubbed.as_ref(), 0).map_err(|_| {
+            ChainError::malformed("block", format!("a cell of {address} is neither in the block nor in its former state"))
+        })?;
+        entry.account = tycho_types::models::Lazy::from_raw(whole).map_err(malformed)?;
+        Ok(Some(entry))
+    }
+}
+
+/// Cells by hash.
+#[derive(Default)]
+pub struct Cells(HashMap<HashBytes, Cell>);
+
+impl Cells {
+    /// Adds a tree of cells.
+    pub fn add(&mut self, root: &Cell) {
+        let mut waiting = vec![root.clone()];
+        while let Some(cell) = waiting.pop() {
+            if self.0.insert(*cell.repr_hash(), cell.clone()).is_none() {
+                let tree: &DynCell = cell.as_ref();
+                waiting.extend((0..tree.reference_count()).filter_map(|i| cell.reference_cloned(i)));
+            }
+        }
+    }
+}
