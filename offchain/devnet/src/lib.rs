@@ -31,6 +31,7 @@ pub mod blocks;
 pub mod clock;
 mod devnet;
 mod error;
+mod feed;
 pub mod genesis;
 mod inbound;
 pub mod ledger;

@@ -6,15 +6,15 @@
 use std::collections::{BTreeMap, HashMap};
 
 use cocoon_chain::{Cell, ChainError, StdAddr, TransactionRecord};
-use tycho_types::cell::{DynCell, HashBytes};
+use tycho_types::cell::{CellFamily, DynCell, HashBytes};
 use tycho_types::merkle::MerkleUpdateApplier;
-use tycho_types::models::{Block, ShardAccount, ShardAccounts, ShardStateUnsplit};
+use tycho_types::models::{Block, ShardAccount, ShardAccounts};
 
 /// A block, opened.
 pub struct OpenBlock {
     workchain: i8,
-    /// The new state, with stubs.
-    accounts: ShardAccounts,
+    /// The accounts of the new state, with stubs; absent when no account has changed.
+    accounts: Option<ShardAccounts>,
     /// Transactions by account, each list in order.
     pub transactions: BTreeMap<StdAddr, Vec<Cell>>,
 }
@@ -30,8 +30,9 @@ impl OpenBlock {
         let info = block.load_info().map_err(malformed)?;
         let workchain = i8::try_from(info.shard.workchain()).map_err(malformed)?;
         let update = block.load_state_update().map_err(malformed)?;
-        let state: ShardStateUnsplit = update.new.parse().map_err(malformed)?;
-        let accounts = state.accounts.load().map_err(malformed)?;
+        // Not the whole state, of which any other part may be a stub: shard_state#9023afe2 … out_msg_queue_info:^… accounts:^….
+        let accounts = update.new.reference_cloned(1).ok_or_else(|| malformed("a state without accounts"))?;
+        let accounts = if accounts.is_exotic() { None } else { Some(accounts.parse().map_err(malformed)?) };
         let mut transactions = BTreeMap::new();
         let extra = block.load_extra().map_err(malformed)?;
         for entry in extra.account_blocks.load().map_err(malformed)?.iter() {
@@ -54,7 +55,8 @@ impl OpenBlock {
     /// The state of an account that this block changed, or `None` when it is gone. `former`: its cells before, and any others
     /// that it may share.
     pub fn account(&self, address: &StdAddr, former: &Cells) -> Result<Option<ShardAccount>, ChainError> {
-        let Some((_, mut entry)) = self.accounts.get(address.address).map_err(malformed)? else { return Ok(None) };
+        let Some(accounts) = &self.accounts else { return Ok(None) };
+        let Some((_, mut entry)) = accounts.get(address.address).map_err(malformed)? else { return Ok(None) };
         let mut applier = MerkleUpdateApplier {
             new_cells: ahash::HashMap::<HashBytes, Cell>::default(),
             context: Cell::empty_context(),
@@ -63,9 +65,12 @@ impl OpenBlock {
         };
         let stubbed = entry.account.inner().clone();
         let whole = applier.run(stubbed.as_ref(), 0).map_err(|_| {
-            ChainError::malformed("block", format!("a cell of {address} is neither in the block nor in its former state"))
+            ChainError::malformed(
+                "block",
+                format!("a cell of {address} is neither in the block nor in its former state"),
+            )
         })?;
-        entry.account = tycho_types::models::Lazy::from_raw(whole).map_err(malformed)?;
+        entry.account = tycho_types::cell::Lazy::from_raw(whole).map_err(malformed)?;
         Ok(Some(entry))
     }
 }

@@ -2,9 +2,7 @@
 
 use cocoon_chain::{AccountSnapshot, ChainError, NetworkConfig, StdAddr, run_getter};
 use cocoon_protocol::{Hash256, Nano};
-use cocoon_wrappers::generated::{
-    governor, pay_channel, proposal, registry, reputation, stake_account,
-};
+use cocoon_wrappers::generated::{governor, pay_channel, proposal, registry, reputation, stake_account};
 use rusqlite::{Transaction, params};
 use tycho_types::cell::HashBytes;
 use tycho_types::num::Tokens;
@@ -64,11 +62,7 @@ impl Kind {
 
 /// The contract that a contract names as its parent: the governor of a stake or a proposal, the registry of a record. Anybody may deploy
 /// the same code under another parent, and an index shows those of its own registry only. A channel belongs to nobody but its parties.
-pub fn parent(
-    kind: Kind,
-    account: &AccountSnapshot,
-    config: &NetworkConfig,
-) -> Result<Option<StdAddr>, IndexError> {
+pub fn parent(kind: Kind, account: &AccountSnapshot, config: &NetworkConfig) -> Result<Option<StdAddr>, IndexError> {
     Ok(match kind {
         Kind::Registry | Kind::Governor | Kind::PayChannel => None,
         Kind::StakeAccount => {
@@ -76,9 +70,7 @@ pub fn parent(
         }
         // One that was never opened has no terms, and its getter fails.
         Kind::Proposal => Some(parse::<proposal::Data>(account)?.governor),
-        Kind::Reputation => {
-            Some(state(account, config, &reputation::get_state(), reputation::decode_state)?.registry)
-        }
+        Kind::Reputation => Some(state(account, config, &reputation::get_state(), reputation::decode_state)?.registry),
     })
 }
 

@@ -42,12 +42,7 @@ fn operation(message: &MessageRecord) -> Option<String> {
 }
 
 /// Writes a transaction, what it says beyond the new state, and its event; returns the event.
-pub fn write(
-    db: &Transaction<'_>,
-    kind: Kind,
-    seqno: u32,
-    t: &TransactionRecord,
-) -> Result<Option<Event>, IndexError> {
+pub fn write(db: &Transaction<'_>, kind: Kind, seqno: u32, t: &TransactionRecord) -> Result<Option<Event>, IndexError> {
     let account = t.account.to_string();
     let (mut source, mut value, mut operation_name) = (None, 0, None);
     if let Some(message) = &t.in_message {
@@ -60,19 +55,21 @@ pub fn write(
         ComputeOutcome::Skipped(_) => None,
     };
     let lt = i64::try_from(t.lt).unwrap_or(i64::MAX);
-    db.prepare_cached("INSERT INTO transactions VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)")?.execute(params![
-        account,
-        lt,
-        t.hash.to_string(),
-        seqno,
-        t.utime.0,
-        source,
-        value,
-        operation_name,
-        exit_code,
-        t.aborted,
-        i64::try_from(t.total_fees.get()).unwrap_or(i64::MAX)
-    ])?;
+    db.prepare_cached("INSERT INTO transactions VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)")?.execute(
+        params![
+            account,
+            lt,
+            t.hash.to_string(),
+            seqno,
+            t.utime.0,
+            source,
+            value,
+            operation_name,
+            exit_code,
+            t.aborted,
+            i64::try_from(t.total_fees.get()).unwrap_or(i64::MAX)
+        ],
+    )?;
     // A refused message changes nothing, so it is no event.
     let Some(operation) = operation_name.filter(|_| !t.aborted) else { return Ok(None) };
     let mut data = json!({ "from": source, "value": value.to_string() });

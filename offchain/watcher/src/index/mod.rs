@@ -13,14 +13,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use cocoon_chain::{AccountSnapshot, AccountStatus, Cell, ChainError, Head, NetworkBlock, NetworkConfig, StdAddr};
-use cocoon_protocol::{Hash256, UnixSeconds};
+use cocoon_protocol::Hash256;
 use cocoon_wrappers::generated::CONTRACTS;
 use parking_lot::Mutex;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension, params};
 use sha2::{Digest, Sha256};
 use tycho_types::boc::Boc;
-use tycho_types::cell::CellBuilder;
+use tycho_types::cell::{HashBytes, Lazy};
+use tycho_types::models::ShardAccount;
 
 use accounts::{Cells, OpenBlock};
 pub use contracts::Kind;
@@ -98,12 +99,15 @@ impl Index {
             });
             for row in rows.map_err(sqlite)? {
                 let (address, kind, boc) = row.map_err(sqlite)?;
-                let damaged = |why: String| ChainError::malformed("index", format!("{address}: {why}; delete the file"));
+                let damaged =
+                    |why: String| ChainError::malformed("index", format!("{address}: {why}; delete the file"));
                 let kind = Kind::of_name(&kind).ok_or_else(|| damaged(format!("unknown kind {kind}")))?;
                 let cell = Boc::decode(&boc).map_err(|e| damaged(e.to_string()))?;
                 accounts.insert(address.parse().map_err(|_| damaged("no address".to_owned()))?, (kind, cell));
             }
-            if let Some(at) = db.query_row("SELECT seqno FROM cursor", [], |row| row.get(0)).optional().map_err(sqlite)? {
+            if let Some(at) =
+                db.query_row("SELECT seqno FROM cursor", [], |row| row.get(0)).optional().map_err(sqlite)?
+            {
                 seqno = at;
             }
         }
@@ -123,7 +127,8 @@ impl Index {
             .query_row("SELECT format, network, registry FROM cursor", [], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?)))
             .optional()
             .map_err(sqlite)?;
-        let name = |format, network: i32, registry: &str| format!("format {format}, network {network}, registry {registry}");
+        let name =
+            |format, network: i32, registry: &str| format!("format {format}, network {network}, registry {registry}");
         if let Some((format, network, of)) = found
             && (format, network, of.as_str()) != (FORMAT, config.global_id().0, registry.to_string().as_str())
         {
@@ -175,7 +180,14 @@ impl Index {
             };
             transaction.execute(
                 "REPLACE INTO cursor VALUES (1, ?1, ?2, ?3, ?4, ?5, ?6)",
-                params![FORMAT, self.config.global_id().0, self.registry.to_string(), governor, last.seqno, last.utime.0],
+                params![
+                    FORMAT,
+                    self.config.global_id().0,
+                    self.registry.to_string(),
+                    governor,
+                    last.seqno,
+                    last.utime.0
+                ],
             )?;
         }
         transaction.commit()?;
@@ -185,17 +197,48 @@ impl Index {
     }
 
     fn snapshot(&self, address: &StdAddr, account: &Cell, block: &NetworkBlock) -> Result<AccountSnapshot, IndexError> {
-        let mut entry = tycho_types::models::ShardAccount::default();
-        entry.account = tycho_types::models::Lazy::from_raw(account.clone()).map_err(|e| ChainError::malformed("account", e))?;
+        let account = Lazy::from_raw(account.clone()).map_err(|e| ChainError::malformed("account", e))?;
+        let entry = ShardAccount { account, last_trans_hash: HashBytes::ZERO, last_trans_lt: 0 };
         let at = Head { seqno: block.seqno, utime: block.utime, lt: 0 };
         Ok(AccountSnapshot::from_state(address.clone(), &entry, at)?)
+    }
+
+    /// Events after an id, in order.
+    pub fn events(&self, after: i64, limit: u32) -> Result<Vec<Event>, IndexError> {
+        self.read(|db| {
+            let sql = "SELECT id, seqno, utime, account, lt, kind, data FROM events WHERE id > ?1 ORDER BY id LIMIT ?2";
+            let mut query = db.prepare_cached(sql)?;
+            let rows = query.query_map(params![after, limit], |row| {
+                let data: String = row.get(6)?;
+                Ok(Event {
+                    id: row.get(0)?,
+                    seqno: row.get(1)?,
+                    utime: row.get(2)?,
+                    account: row.get(3)?,
+                    lt: row.get::<_, i64>(4)?.unsigned_abs(),
+                    kind: row.get(5)?,
+                    data: serde_json::from_str(&data).unwrap_or_default(),
+                })
+            })?;
+            rows.collect()
+        })
     }
 
     /// SHA-256 over all rows of all tables in the order of their keys: two indices of the same blocks have the same.
     pub fn digest(&self) -> Result<Hash256, IndexError> {
         const TABLES: [&str; 12] = [
-            "cursor", "contracts", "transactions", "events", "channels", "claims", "stakes", "lots", "nodes", "proposals",
-            "entries", "proxies",
+            "cursor",
+            "contracts",
+            "transactions",
+            "events",
+            "channels",
+            "claims",
+            "stakes",
+            "lots",
+            "nodes",
+            "proposals",
+            "entries",
+            "proxies",
         ];
         self.read(|db| {
             let mut hash = Sha256::new();
