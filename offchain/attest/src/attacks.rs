@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use cocoon_protocol::{GlobalId, NodeKey, Role, UnixSeconds};
 use rcgen::{KeyPair, PKCS_ED25519};
 
-use crate::sim::{Publication, SIM_FMSPC, SIM_TCB_EVALUATION, SimPlatform, SimQuoter, SimTcb, Simulator};
+use crate::sim::{Publication, QuoteVersion, SIM_FMSPC, SIM_TCB_EVALUATION, SimPlatform, SimQuoter, SimTcb, Simulator};
 use crate::*;
 
 const NOW: UnixSeconds = UnixSeconds(1_800_000_000);
@@ -129,6 +129,33 @@ fn a_seed_gives_the_same_vendor_and_the_same_quotes() {
     assert_eq!(quote(&a), quote(&b));
     let again = Collateral::from_json(&a.publish(&publication).unwrap().to_json().unwrap()).unwrap();
     assert_eq!(again.root(), a.root());
+}
+
+#[test]
+fn quotes_of_every_version_are_recognised_and_of_the_same_image() {
+    let world = World::new();
+    let mut seen = vec![];
+    for version in [QuoteVersion::V4, QuoteVersion::V5, QuoteVersion::V5Td15] {
+        let quoter = world.quoter().version(version);
+        let identity = world.issue_with(&quoter);
+        seen.push(world.verify(&identity).unwrap().image);
+        let fresh = quoter.quote(&[9; 64]).unwrap();
+        let verify =
+            |quote: &[u8], data| world.verifier.verify_fresh(identity.certificate(), &[Role::Worker], quote, data);
+        verify(&fresh, &[9; 64]).unwrap();
+        assert_eq!(verify(&fresh, &[8; 64]), Err(AttestError::ReportDataMismatch));
+        // The report data without a signature that covers them.
+        let mut forged = fresh.clone();
+        let position = forged.windows(64).position(|w| w == [9; 64]).unwrap();
+        forged[position..position + 64].fill(8);
+        assert!(matches!(verify(&forged, &[8; 64]), Err(AttestError::QuoteRejected { .. })), "{version:?}");
+        let other = world.vendor.platform(5).unwrap().quoter(world.measurements.clone()).version(version);
+        let elsewhere = verify(&other.quote(&[9; 64]).unwrap(), &[9; 64]);
+        assert!(matches!(elsewhere, Err(AttestError::OtherDomain { .. })), "{version:?}");
+    }
+    assert_eq!(world.verifier.stats().refreshed, 6, "one signature each");
+    seen.dedup();
+    assert_eq!(seen.len(), 1);
 }
 
 #[test]

@@ -7,6 +7,8 @@ use std::sync::{Arc, LazyLock, PoisonError, RwLock};
 use cocoon_protocol::{Hash256, UnixSeconds};
 use dcap_qvl::QuoteCollateralV3;
 use sha2::{Digest, Sha256};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 use x509_parser::certificate::X509Certificate;
 use x509_parser::pem::Pem;
 use x509_parser::prelude::FromDer;
@@ -48,6 +50,13 @@ impl fmt::Display for Fmspc {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&hex::encode_upper(self.0))
     }
+}
+
+#[derive(serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Dates {
+    issue_date: String,
+    next_update: String,
 }
 
 /// Collateral cannot be used.
@@ -99,6 +108,20 @@ impl Collateral {
     /// The root that it claims to be signed under.
     pub fn root(&self) -> RootHash {
         self.root
+    }
+
+    /// The time for which TCB levels and enclave identity speak: the later issue date, the earlier next update.
+    pub fn validity(&self) -> Result<(UnixSeconds, UnixSeconds), CollateralError> {
+        let read = |part: &'static str, json: &str| {
+            let dates: Dates = serde_json::from_str(json).map_err(CollateralError::of(part))?;
+            let date = |text: &str| -> Result<UnixSeconds, CollateralError> {
+                let at = OffsetDateTime::parse(text, &Rfc3339).map_err(CollateralError::of(part))?;
+                u32::try_from(at.unix_timestamp()).map(UnixSeconds).map_err(CollateralError::of(part))
+            };
+            Ok((date(&dates.issue_date)?, date(&dates.next_update)?))
+        };
+        let (tcb, qe) = (read("TCB info", &self.data.tcb_info)?, read("QE identity", &self.data.qe_identity)?);
+        Ok((tcb.0.max(qe.0), tcb.1.min(qe.1)))
     }
 
     pub(crate) fn root_der(&self) -> &[u8] {

@@ -44,6 +44,7 @@ mod evidence;
 mod fresh;
 mod identity;
 mod measurements;
+pub mod pccs;
 mod policy;
 mod quoter;
 pub mod sim;

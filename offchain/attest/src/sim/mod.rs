@@ -71,6 +71,18 @@ impl SimTcb {
     }
 }
 
+/// Form of the quotes of a trust domain.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum QuoteVersion {
+    /// Version 4.
+    #[default]
+    V4,
+    /// Version 5 around the same report.
+    V5,
+    /// Version 5 around a report 1.5, which modules give that can be updated while domains run.
+    V5Td15,
+}
+
 /// What the vendor publishes: vary it to see evidence refused.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Publication {
@@ -205,7 +217,7 @@ impl SimPlatform {
 
     /// A trust domain with these measurements on this machine.
     pub fn quoter(&self, measurements: Measurements) -> SimQuoter {
-        SimQuoter { platform: self.clone(), measurements }
+        SimQuoter { platform: self.clone(), version: QuoteVersion::default(), measurements }
     }
 }
 
@@ -213,12 +225,21 @@ impl SimPlatform {
 #[derive(Clone)]
 pub struct SimQuoter {
     platform: SimPlatform,
+    version: QuoteVersion,
     measurements: Measurements,
+}
+
+impl SimQuoter {
+    /// The same with quotes of another version.
+    #[must_use]
+    pub fn version(self, version: QuoteVersion) -> Self {
+        Self { version, ..self }
+    }
 }
 
 impl Quoter for SimQuoter {
     fn quote(&self, report_data: &[u8; 64]) -> Result<Vec<u8>, QuoterError> {
-        quote::quote(&self.platform, &self.measurements, report_data)
+        quote::quote(&self.platform, self.version, &self.measurements, report_data)
             .map_err(|e| QuoterError::Simulator { why: e.to_string() })
     }
 }

@@ -1,8 +1,8 @@
-//! The bytes of a version 4 TDX quote (Intel TDX DCAP quoting library API, appendix 3).
+//! The bytes of a TDX quote of version 4 or 5 (Intel TDX DCAP quoting library API, appendix 3).
 
 use sha2::{Digest, Sha256};
 
-use super::{SimError, SimPlatform};
+use super::{QuoteVersion, SimError, SimPlatform};
 use crate::measurements::Measurements;
 
 /// Product number of the quoting enclave for trust domains.
@@ -26,16 +26,27 @@ pub fn qe_signer(rogue: bool) -> [u8; 32] {
     Sha256::digest(if rogue { "rogue quoting enclave" } else { "simulated quoting enclave" }).into()
 }
 
-pub fn quote(platform: &SimPlatform, m: &Measurements, report_data: &[u8; 64]) -> Result<Vec<u8>, SimError> {
+pub fn quote(
+    platform: &SimPlatform,
+    version: QuoteVersion,
+    m: &Measurements,
+    report_data: &[u8; 64],
+) -> Result<Vec<u8>, SimError> {
     let mut quote = Vec::with_capacity(6 * 1024);
     // Header, 48 bytes.
-    quote.extend(4u16.to_le_bytes());
+    quote.extend((if version == QuoteVersion::V4 { 4u16 } else { 5 }).to_le_bytes());
     quote.extend(ECDSA_P256.to_le_bytes());
     quote.extend(TEE_TDX.to_le_bytes());
     quote.extend([0; 4]);
     quote.extend(INTEL_VENDOR);
     quote.extend([0; 20]);
-    // TD report, 584 bytes.
+    // In version 5, the body's type and size.
+    match version {
+        QuoteVersion::V4 => {}
+        QuoteVersion::V5 => quote.extend([2, 0, 0x48, 2, 0, 0]),
+        QuoteVersion::V5Td15 => quote.extend([3, 0, 0x88, 2, 0, 0]),
+    }
+    // TD report 1.0, 584 bytes.
     let mut tee_tcb_svn = [platform.svn; 16];
     // The module's version: zero, so that the verifier judges it by the TCB level alone.
     if let Some(version) = tee_tcb_svn.get_mut(1) {
@@ -52,6 +63,11 @@ pub fn quote(platform: &SimPlatform, m: &Measurements, report_data: &[u8; 64]) -
         quote.extend(register);
     }
     quote.extend(report_data);
+    if version == QuoteVersion::V5Td15 {
+        // TD report 1.5: the module's versions once more, after a possible update, and no service domain.
+        quote.extend(tee_tcb_svn);
+        quote.extend([0; 48]);
+    }
     // The attestation key signs header and report; the quoting enclave vouches for the key; the machine's certified key
     // vouches for the quoting enclave.
     let signature = platform.attestation_key.sign_raw(&quote);
