@@ -21,7 +21,7 @@ use crate::error::LinkError;
 
 /// The one provider, named explicitly: other crates in the same process switch on a second one, and rustls then has no
 /// default. The hybrid post-quantum group comes first.
-static PROVIDER: LazyLock<Arc<CryptoProvider>> = LazyLock::new(|| {
+pub(crate) static PROVIDER: LazyLock<Arc<CryptoProvider>> = LazyLock::new(|| {
     let groups = vec![kx_group::X25519MLKEM768, kx_group::X25519];
     Arc::new(CryptoProvider { kx_groups: groups, ..aws_lc_rs::default_provider() })
 });

@@ -151,7 +151,7 @@ async fn attack_68_another_node_than_the_one_that_was_called() {
 }
 
 /// Runs a TLS handshake in memory and a round trip after it, in which tickets would travel.
-fn in_memory(client: Arc<ClientConfig>, server: Arc<ServerConfig>) -> (ClientConnection, ServerConnection) {
+pub(super) fn in_memory(client: Arc<ClientConfig>, server: Arc<ServerConfig>) -> (ClientConnection, ServerConnection) {
     let mut client = ClientConnection::new(client, server_name()).unwrap();
     let mut server = ServerConnection::new(server).unwrap();
     for _ in 0..6 {
@@ -178,7 +178,7 @@ fn in_memory(client: Arc<ClientConfig>, server: Arc<ServerConfig>) -> (ClientCon
     (client, server)
 }
 
-fn configs(world: &World) -> (Arc<ClientConfig>, Arc<ServerConfig>) {
+pub(super) fn configs(world: &World) -> (Arc<ClientConfig>, Arc<ServerConfig>) {
     let client = world.worker.tls_identity().unwrap().client(world.worker.rule(&[Role::Proxy], None)).unwrap();
     let server = world.proxy.tls_identity().unwrap().server(world.proxy.rule(&[Role::Worker], None)).unwrap();
     (client, server)
