@@ -1,5 +1,5 @@
 //! Collateral over HTTP, from a service that answers as a PCCS does.
-#![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
+#![allow(missing_docs, clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -100,7 +100,7 @@ fn not_found(what: &str) -> ApiError {
 /// Rows as objects.
 fn rows(db: &Connection, sql: &str, arguments: &[Sql]) -> rusqlite::Result<Vec<Value>> {
     let mut statement = db.prepare_cached(sql)?;
-    let names: Vec<String> = statement.column_names().into_iter().map(str::to_owned).collect();
+    let names: Vec<String> = statement.column_names().map(str::to_owned).collect();
     let mut found = statement.query(params_from_iter(arguments))?;
     let mut all = vec![];
     while let Some(row) = found.next()? {
