@@ -3,7 +3,7 @@
 //! A block carries the difference between two states of its shard: the cells that are new, and stubs with hashes in place of all
 //! others. With an account's former cells at hand, that is its whole new state, and nobody has to be asked for it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use cocoon_chain::{Cell, ChainError, StdAddr, TransactionRecord};
 use tycho_types::cell::{CellFamily, DynCell, HashBytes};
@@ -52,15 +52,20 @@ impl OpenBlock {
         TransactionRecord::from_cell(self.workchain, cell.clone())
     }
 
-    /// The state of an account that this block changed, or `None` when it is gone. `former`: its cells before, and any others
-    /// that it may share.
-    pub fn account(&self, address: &StdAddr, former: &Cells) -> Result<Option<ShardAccount>, ChainError> {
+    /// The state of an account that this block changed, or `None` when it is gone. `former`: its cells before; `shared`: others
+    /// that it may have in common with anybody.
+    pub fn account(
+        &self,
+        address: &StdAddr,
+        former: &Cells,
+        shared: &Cells,
+    ) -> Result<Option<ShardAccount>, ChainError> {
         let Some(accounts) = &self.accounts else { return Ok(None) };
         let Some((_, mut entry)) = accounts.get(address.address).map_err(malformed)? else { return Ok(None) };
         let mut applier = MerkleUpdateApplier {
             new_cells: ahash::HashMap::<HashBytes, Cell>::default(),
             context: Cell::empty_context(),
-            find_cell: |hash: &HashBytes| former.0.get(hash).cloned(),
+            find_cell: |hash: &HashBytes| former.0.get(hash).or_else(|| shared.0.get(hash)).cloned(),
             find_in_new_cells: false,
         };
         let stubbed = entry.account.inner().clone();
@@ -77,7 +82,7 @@ impl OpenBlock {
 
 /// Cells by hash.
 #[derive(Default)]
-pub struct Cells(HashMap<HashBytes, Cell>);
+pub struct Cells(ahash::HashMap<HashBytes, Cell>);
 
 impl Cells {
     /// Adds a tree of cells.

@@ -85,6 +85,12 @@ impl Data for proposal::Data {
     }
 }
 
+impl Data for pay_channel::Data {
+    fn read(cell: &cocoon_chain::Cell) -> Result<Self, cocoon_wrappers::AbiError> {
+        Self::from_cell(cell)
+    }
+}
+
 fn parse<T: Data>(account: &AccountSnapshot) -> Result<T, IndexError> {
     let data = account.data.as_ref().ok_or_else(|| malformed(account, "it has no data"))?;
     T::read(data).map_err(|e| malformed(account, e))
@@ -123,7 +129,7 @@ pub fn write(
 ) -> Result<(), IndexError> {
     let address = account.address.to_string();
     match kind {
-        Kind::PayChannel => channel(db, &address, account, config),
+        Kind::PayChannel => channel(db, &address, account),
         Kind::StakeAccount => stake(db, &address, account, config),
         Kind::Proposal => vote(db, &address, account, config),
         Kind::Registry => entries(db, account, config),
@@ -132,23 +138,20 @@ pub fn write(
     }
 }
 
-fn channel(
-    db: &Transaction<'_>,
-    address: &str,
-    account: &AccountSnapshot,
-    config: &NetworkConfig,
-) -> Result<(), IndexError> {
-    let s = state(account, config, &pay_channel::get_state(), pay_channel::decode_state)?;
+fn channel(db: &Transaction<'_>, address: &str, account: &AccountSnapshot) -> Result<(), IndexError> {
+    // By far the most frequent, so its cells are read directly.
+    let s: pay_channel::Data = parse(account)?;
+    let terms = pay_channel::ChannelTerms::from_cell(&s.terms).map_err(|e| malformed(account, e))?;
     db.prepare_cached("REPLACE INTO channels VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)")?.execute(
         params![
             address,
-            s.payer.to_string(),
-            s.payee.to_string(),
-            hex(&s.payer_key),
-            hex(&s.payee_key),
-            s.salt.to_string(),
-            s.challenge,
-            s.protocol_fee_bps,
+            terms.payer.to_string(),
+            terms.payee.to_string(),
+            hex(&terms.payer_key),
+            hex(&terms.payee_key),
+            terms.salt.to_string(),
+            terms.challenge,
+            terms.protocol_fee_bps,
             nano(s.deposit)?,
             nano(s.claimed)?,
             s.close_at,

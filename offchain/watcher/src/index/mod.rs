@@ -81,7 +81,7 @@ struct Inner {
     /// The newest states of the system's contracts.
     accounts: HashMap<StdAddr, (Kind, Cell)>,
     /// Code that a new account may share with others.
-    code: Vec<Cell>,
+    code: Cells,
     seqno: u32,
 }
 
@@ -111,7 +111,8 @@ impl Index {
                 seqno = at;
             }
         }
-        let code = CONTRACTS.iter().map(|contract| (contract.code)()).collect();
+        let mut code = Cells::default();
+        CONTRACTS.iter().for_each(|contract| code.add(&(contract.code)()));
         let inner = Mutex::new(Inner { db, accounts, code, seqno });
         Ok(Self { path: path.to_owned(), config, registry, inner })
     }
@@ -270,7 +271,7 @@ struct Step<'a> {
     index: &'a Index,
     db: &'a rusqlite::Transaction<'a>,
     block: &'a NetworkBlock,
-    code: &'a [Cell],
+    code: &'a Cells,
     accounts: &'a HashMap<StdAddr, (Kind, Cell)>,
     changed: &'a mut HashMap<StdAddr, (Kind, Cell)>,
 }
@@ -296,11 +297,10 @@ impl Step<'_> {
                 }
             }
             let mut former = Cells::default();
-            self.code.iter().for_each(|code| former.add(code));
             if let Some((_, cell)) = &known {
                 former.add(cell);
             }
-            let Some(entry) = (match open.account(address, &former) {
+            let Some(entry) = (match open.account(address, &former, self.code) {
                 Ok(entry) => entry,
                 // Somebody else's contract may share cells with anything.
                 Err(_) if known.is_none() => continue,
