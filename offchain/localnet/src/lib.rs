@@ -65,6 +65,8 @@ pub struct NetConfig {
     pub worker_patience: Duration,
     /// When earnings are claimed in the background.
     pub claims: ClaimPolicy,
+    /// From how much unclaimed money on the proxy reports how workers serve.
+    pub report_from: Nano,
 }
 
 impl NetConfig {
@@ -81,6 +83,7 @@ impl NetConfig {
             client: ClientConfig::default(),
             worker_patience: Duration::from_secs(30),
             claims: cocoon_watcher::DEFAULT_POLICY,
+            report_from: Nano::new(200_000_000),
         }
     }
 
@@ -286,6 +289,7 @@ impl LocalNet {
             collateral: self.vendor.clone(),
             link: LinkConfig::default(),
             store: self.dir.join(format!("{role}.redb")),
+            report_from: (role == Role::Proxy).then_some(self.config.report_from),
         })
     }
 

@@ -173,9 +173,11 @@ impl PayerChannel {
         self.books.lock().let_down();
     }
 
-    /// A top-up was seen on chain.
-    pub fn set_deposit(&self, deposit: Nano) {
-        self.books.lock().set_deposit(deposit);
+    /// The channel's state on chain changed.
+    pub fn set_state(&self, deposit: Nano, claimed: Nano) {
+        let mut books = self.books.lock();
+        books.set_deposit(deposit);
+        books.set_claimed(claimed);
     }
 
     /// Sets the worst case of a request aside; the guard gives it back unless the request is billed.

@@ -12,6 +12,8 @@ use crate::{ChannelError, nano};
 
 /// Attached to every message for gas and forwarding; what is not used comes back.
 pub const MESSAGE_VALUE: Nano = Nano::new(50_000_000);
+/// Attached to a claim whose voucher carries evidence besides, for the registry and the node's record.
+pub const EVIDENCE_VALUE: Nano = Nano::new(110_000_000);
 /// Attached to the first top-up besides, for the storage reserve that the channel keeps.
 pub const OPEN_VALUE: Nano = Nano::new(50_000_000);
 
@@ -38,6 +40,7 @@ pub fn identify(terms: &ChannelTerms) -> Result<(StateInit, StdAddr), ChannelErr
             payee_key: HashBytes(*terms.payee_key.as_bytes()),
             challenge: terms.challenge,
             salt: terms.salt,
+            protocol_fee_bps: terms.protocol_fee_bps,
         }
         .to_cell()?,
         deposit: Tokens::ZERO,
@@ -97,7 +100,9 @@ pub async fn top_up(
 pub async fn claim(wallet: &Wallet, chain: &dyn Chain, voucher: &SignedVoucher) -> Result<Trace, ChannelError> {
     let cell = voucher.voucher.to_cell()?;
     let body = Claim { query_id: 0, signature: voucher.signature.0, voucher: cell }.to_cell()?;
-    send(wallet, chain, OutMessage::new(voucher.voucher.channel.clone(), MESSAGE_VALUE).body(body)).await
+    let evidence = if voucher.voucher.evidence.is_some() { EVIDENCE_VALUE } else { Nano::ZERO };
+    let value = MESSAGE_VALUE.saturating_add(evidence);
+    send(wallet, chain, OutMessage::new(voucher.voucher.channel.clone(), value).body(body)).await
 }
 
 /// The payer starts the challenge period.

@@ -10,7 +10,7 @@ use cocoon_attest::{
 };
 use cocoon_chain::{Chain, ChainError, Head, Wallet, call_getter};
 use cocoon_link::{Endpoint, LinkConfig};
-use cocoon_payments::{PayeeBooks, PayeeTerms, PayerBooks, Store, StoreError};
+use cocoon_payments::{PayeeBooks, PayeeTerms, PayerBooks, Report, Store, StoreError};
 use cocoon_protocol::frame::{Books, ChannelTerms};
 use cocoon_protocol::{GlobalId, Hash256, ImageId, Nano, NodeKey, NodePublicKey, Role, StdAddr, UnixSeconds};
 use cocoon_wrappers::generated::{pay_channel, registry as registry_contract};
@@ -47,6 +47,8 @@ pub struct NodeConfig {
     pub link: LinkConfig,
     /// The voucher store's file.
     pub store: PathBuf,
+    /// A proxy reports how workers serve from this much unclaimed money on; others are bonded to nobody and do not.
+    pub report_from: Option<Nano>,
 }
 
 /// A node cannot start.
@@ -313,7 +315,7 @@ impl Node {
                 self.ledger.payer(books, self.key().clone())
             })
             .clone();
-        channel.set_deposit(state.deposit);
+        channel.set_state(state.deposit, state.claimed);
         Ok(channel)
     }
 
@@ -321,7 +323,7 @@ impl Node {
     pub async fn top_up(&self, channel: &PayerChannel, amount: Nano) -> Result<(), ChannelError> {
         channels::top_up(self.wallet(), &**self.chain(), channel.terms(), amount, false).await?;
         let state = self.open_state(channel.address()).await?;
-        channel.set_deposit(state.deposit);
+        channel.set_state(state.deposit, state.claimed);
         Ok(())
     }
 
@@ -384,7 +386,7 @@ impl Node {
         for channel in self.paying_channels() {
             let _reading = self.reading.lock().await;
             if let Some(state) = look(channel.address()).await {
-                channel.set_deposit(state.deposit);
+                channel.set_state(state.deposit, state.claimed);
             }
         }
         for channel in self.earning_channels() {
@@ -396,9 +398,11 @@ impl Node {
     }
 }
 
-/// A proxy reports how workers serve: it is bonded, so its word counts.
 fn reporting(config: &NodeConfig, books: PayerBooks) -> PayerBooks {
-    if config.role == Role::Proxy { books.report_to(config.registry.clone()) } else { books }
+    match config.report_from {
+        Some(from) => books.reporting(Report { registry: config.registry.clone(), from }),
+        None => books,
+    }
 }
 
 async fn read_registry(config: &NodeConfig) -> Result<RegistryView, NodeError> {

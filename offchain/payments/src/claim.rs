@@ -9,6 +9,8 @@ use crate::payee::PayeeBooks;
 pub struct ClaimPolicy {
     /// What a claim costs in all: gas, forwarding, the message to the channel.
     pub fee: Nano,
+    /// What evidence in its voucher costs more.
+    pub evidence_fee: Nano,
     /// A claim in the middle of a channel's life must bring this many times its fee.
     pub worth: u32,
     /// A voucher that expires within this many seconds is claimed while it can be.
@@ -55,11 +57,13 @@ pub struct Claim {
 pub fn claim(books: &PayeeBooks, chain: &OnChain, policy: &ClaimPolicy, now: UnixSeconds, last: bool) -> Option<Claim> {
     let voucher = books.claimable_at(now)?;
     let amount = voucher.voucher.cumulative.min(chain.deposit).saturating_sub(chain.claimed);
-    if amount <= policy.fee {
+    let evidence = if voucher.voucher.evidence.is_some() { policy.evidence_fee } else { Nano::ZERO };
+    let fee = policy.fee.saturating_add(evidence);
+    if amount <= fee {
         return None;
     }
     let end = voucher.voucher.valid_until;
-    let enough = u128::from(policy.fee.get()) * u128::from(policy.worth);
+    let enough = u128::from(fee.get()) * u128::from(policy.worth);
     let reason = if chain.close_at.is_some() {
         ClaimReason::Closing
     } else if end != UnixSeconds(0) && end <= now.plus(policy.margin) {

@@ -27,7 +27,7 @@ mod store;
 
 pub use claim::{Claim, ClaimPolicy, ClaimReason, OnChain, claim};
 pub use payee::{AcceptError, AdmitError, ConsumeError, PayeeBooks, PayeeTerms};
-pub use payer::{AuthoriseError, BillError, Insufficient, PayerBooks, ReconcileError};
+pub use payer::{AuthoriseError, BillError, Insufficient, PayerBooks, ReconcileError, Report};
 pub use record::{PayeeRecord, PayerRecord, RECORD_VERSION, Service};
 pub use store::{Store, StoreError};
 

@@ -28,7 +28,8 @@ pub struct PayerBooks {
     signed: Nano,
     in_flight: BTreeMap<RequestId, InFlight>,
     next: u64,
-    report_to: Option<StdAddr>,
+    claimed: Nano,
+    report: Option<Report>,
     service: Service,
     evidenced: Nano,
     silent: bool,
@@ -38,6 +39,15 @@ pub struct PayerBooks {
 struct InFlight {
     reserved: Nano,
     authorised: Nano,
+}
+
+/// To whom a payer reports how the payee's node serves, and when.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Report {
+    /// The registry that counts it.
+    pub registry: StdAddr,
+    /// Only when at least this much is unclaimed: a claim with evidence costs its sender more.
+    pub from: Nano,
 }
 
 /// The channel cannot pay for the worst case of a request.
@@ -103,17 +113,18 @@ impl PayerBooks {
             signed: Nano::ZERO,
             in_flight: BTreeMap::new(),
             next: 0,
-            report_to: None,
+            claimed: Nano::ZERO,
+            report: None,
             service: Service::default(),
             evidenced: Nano::ZERO,
             silent: false,
         }
     }
 
-    /// Signs evidence about the payee's node for this registry into exact vouchers: what a bonded proxy does.
+    /// Signs evidence about the payee's node into exact vouchers: what a bonded proxy does.
     #[must_use]
-    pub fn report_to(mut self, registry: StdAddr) -> Self {
-        self.report_to = Some(registry);
+    pub fn reporting(mut self, report: Report) -> Self {
+        self.report = Some(report);
         self
     }
 
@@ -170,6 +181,11 @@ impl PayerBooks {
     /// The deposit on chain changed: it grows with a top-up and falls to what was claimed with a settlement.
     pub fn set_deposit(&mut self, deposit: Nano) {
         self.deposit = deposit;
+    }
+
+    /// What the payee has claimed on chain so far.
+    pub fn set_claimed(&mut self, claimed: Nano) {
+        self.claimed = claimed;
     }
 
     /// What was seen of the payee's node.
@@ -237,9 +253,10 @@ impl PayerBooks {
         self.in_flight.remove(&id);
         self.billed = self.billed.saturating_add(cost);
         let mut voucher = self.voucher();
-        if let Some(registry) = &self.report_to
+        if let Some(Report { registry, from }) = &self.report
             && !self.silent
             && voucher.cumulative > self.evidenced
+            && voucher.cumulative >= self.claimed.saturating_add(*from)
         {
             self.evidenced = voucher.cumulative;
             let Service { ok, failed, latency_ms } = self.service;

@@ -4,11 +4,11 @@
 mod common;
 
 use cocoon_payments::{ClaimPolicy, ClaimReason, OnChain, PayeeBooks, claim};
-use cocoon_protocol::{Nano, SignedVoucher, UnixSeconds, Voucher};
+use cocoon_protocol::{Evidence, Nano, SignedVoucher, UnixSeconds, Voucher};
 use common::*;
 use proptest::prelude::*;
 
-const POLICY: ClaimPolicy = ClaimPolicy { fee: Nano::new(10), worth: 5, margin: 3_600 };
+const POLICY: ClaimPolicy = ClaimPolicy { fee: Nano::new(10), evidence_fee: Nano::new(30), worth: 5, margin: 3_600 };
 
 fn chain(claimed: u64) -> OnChain {
     OnChain { deposit: DEPOSIT, claimed: Nano::new(claimed), close_at: None }
@@ -94,4 +94,18 @@ proptest! {
             }
         }
     }
+}
+
+#[test]
+fn evidence_makes_a_claim_dearer_and_so_later() {
+    let evidence = Evidence { registry: address(7), ok: 1, failed: 0, latency_ms: 1 };
+    let due = |amount: u64, evidence: Option<Evidence>| {
+        let mut books = payee();
+        accept(&mut books, &Voucher { evidence, ..voucher(amount) }.sign(&payer_key()).unwrap());
+        let id = books.admit(Nano::new(amount)).unwrap();
+        books.authorise(id, Nano::new(amount));
+        books.finish(id, Nano::new(amount), None).unwrap();
+        claim(&books, &OnChain { deposit: DEPOSIT, claimed: Nano::ZERO, close_at: None }, &POLICY, NOW, false).is_some()
+    };
+    assert!(due(50, None) && !due(199, Some(evidence.clone())) && due(200, Some(evidence)));
 }

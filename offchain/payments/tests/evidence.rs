@@ -3,14 +3,18 @@
 
 mod common;
 
-use cocoon_payments::{AcceptError, PayeeBooks, PayerBooks};
+use cocoon_payments::{AcceptError, PayeeBooks, PayerBooks, Report};
 use cocoon_protocol::frame::Books;
 use cocoon_protocol::{Evidence, GlobalId, Nano, Voucher};
 use common::{DEPOSIT, NOW, accept, address, payee, payee_terms, payer, payer_key, signed, voucher};
 use proptest::prelude::*;
 
+fn report() -> Report {
+    Report { registry: address(7), from: Nano::ZERO }
+}
+
 fn reporting() -> PayerBooks {
-    payer().report_to(address(7))
+    payer().reporting(report())
 }
 
 /// One answer from reservation to bill.
@@ -44,11 +48,22 @@ fn whoever_is_no_proxy_reports_nothing() {
 }
 
 #[test]
+fn evidence_waits_until_a_claim_is_worth_its_price() {
+    let mut books = payer().reporting(Report { registry: address(7), from: Nano::new(50) });
+    books.served(1);
+    assert_eq!(answer(&mut books, 49).evidence, None);
+    assert_eq!(answer(&mut books, 1).evidence, evidence(1, 0, 1));
+    books.set_claimed(Nano::new(50));
+    assert_eq!(answer(&mut books, 20).evidence, None);
+    assert!(answer(&mut books, 30).evidence.is_some());
+}
+
+#[test]
 fn counters_and_the_reported_amount_survive_a_restart() {
     let mut books = reporting();
     books.served(50);
     let first = answer(&mut books, 10);
-    let mut books = PayerBooks::restore(GlobalId::DEVNET, books.record(), DEPOSIT).report_to(address(7));
+    let mut books = PayerBooks::restore(GlobalId::DEVNET, books.record(), DEPOSIT).reporting(report());
     assert_eq!(answer(&mut books, 0).evidence, None, "nothing was paid beyond {first:?}");
     books.served(50);
     assert_eq!(answer(&mut books, 10).evidence, evidence(2, 0, 100));
@@ -60,12 +75,12 @@ fn attack_28_books_that_may_be_an_old_copy_report_nothing_any_more() {
     let old = books.record();
     books.served(50);
     let proof = answer(&mut books, 10).sign(&payer_key()).unwrap();
-    let mut restored = PayerBooks::restore(GlobalId::DEVNET, old, DEPOSIT).report_to(address(7));
+    let mut restored = PayerBooks::restore(GlobalId::DEVNET, old, DEPOSIT).reporting(report());
     let theirs = Books { billed: Nano::new(10), voucher: Some(proof), receipt: None };
     assert_eq!(restored.reconcile(&theirs).unwrap(), Nano::new(10));
     restored.let_down();
     assert_eq!(answer(&mut restored, 10).evidence, None);
-    let again = PayerBooks::restore(GlobalId::DEVNET, restored.record(), DEPOSIT).report_to(address(7));
+    let again = PayerBooks::restore(GlobalId::DEVNET, restored.record(), DEPOSIT).reporting(report());
     assert_eq!(answer(&mut again.clone(), 10).evidence, None, "not after a restart either");
 }
 
@@ -105,7 +120,7 @@ proptest! {
                 0 => open.extend(books.reserve(Nano::new(n))),
                 1 => books.served(n),
                 2 => books.let_down(),
-                3 => books = PayerBooks::restore(GlobalId::DEVNET, books.record(), DEPOSIT).report_to(address(7)),
+                3 => books = PayerBooks::restore(GlobalId::DEVNET, books.record(), DEPOSIT).reporting(report()),
                 _ => {
                     let Some(id) = (!open.is_empty()).then(|| open.remove(n as usize % open.len())) else { continue };
                     let Ok((amount, ahead)) = books.authorise(id, Nano::new(n)) else { continue };

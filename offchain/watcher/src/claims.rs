@@ -18,8 +18,12 @@ pub use cocoon_payments::ClaimPolicy;
 /// What a claim costs: some 8,600 gas and the message with the money.
 pub const CLAIM_FEE: Nano = Nano::new(5_000_000);
 
+/// What evidence in a voucher costs more: the registry, and the node's record.
+pub const EVIDENCE_FEE: Nano = Nano::new(20_000_000);
+
 /// Claims when the fee is below two percent of what is claimed, and in time before a voucher expires.
-pub const DEFAULT_POLICY: ClaimPolicy = ClaimPolicy { fee: CLAIM_FEE, worth: 50, margin: 3_600 };
+pub const DEFAULT_POLICY: ClaimPolicy =
+    ClaimPolicy { fee: CLAIM_FEE, evidence_fee: EVIDENCE_FEE, worth: 50, margin: 3_600 };
 
 /// A claim that arrived on chain.
 #[derive(Debug)]
