@@ -16,6 +16,8 @@ use cocoon_wrappers::{GetterCall, StackValue};
 use tokio::sync::{mpsc, oneshot, watch};
 use tycho_types::boc::Boc;
 use tycho_types::cell::Cell;
+use tycho_types::dict::Dict;
+use tycho_types::models::{BlockchainConfig, BlockchainConfigParams};
 
 use crate::block::Workchain;
 use crate::blocks::queue::Routed;
@@ -25,7 +27,11 @@ use crate::error::DevnetError;
 use crate::genesis;
 use crate::ledger::{Ledger, LedgerError, LedgerState, Supply};
 use crate::store::{BlockRecord, CHECKPOINT, Store};
+use crate::tvm::Rules;
 use crate::view::{Known, View};
+
+/// Config address, workchains, network id, block signing sessions and validators.
+const FIXED_PARAMS: [u32; 10] = [0, 12, 19, 28, 32, 33, 34, 35, 36, 37];
 
 /// The states of so many blocks are kept at hand.
 const STATES: usize = CHECKPOINT as usize + 1;
@@ -149,6 +155,12 @@ impl Devnet {
     /// Makes a block now, whether anything happened or not.
     pub async fn tick(&self) -> Result<Head, DevnetError> {
         self.call(|core| core.produce(None)).await?
+    }
+
+    /// Changes a parameter of the configuration, or removes it, as a vote of validators would: the next block is a key block,
+    /// and those after it follow the new rules. Parameters that say which network this is and who signs its blocks stay.
+    pub async fn set_config_param(&self, param: u32, value: Option<Cell>) -> Result<Head, DevnetError> {
+        self.call(move |core| core.configure(param, value)).await?
     }
 
     /// Where all the money is.
@@ -322,8 +334,36 @@ impl Core {
 
     /// Makes one block.
     fn produce(&mut self, external: Option<&Cell>) -> Result<Head, DevnetError> {
+        self.produce_with(external, None)
+    }
+
+    /// Makes a key block with another configuration.
+    fn configure(&mut self, param: u32, value: Option<Cell>) -> Result<Head, DevnetError> {
+        let refuse = |why: String| DevnetError::ConfigParam { param, why };
+        if FIXED_PARAMS.contains(&param) {
+            return Err(refuse("it says which network this is or who signs its blocks".to_owned()));
+        }
+        let current = self.chains.config();
+        let mut params = Dict::<u32, Cell>::from_raw(current.params.as_dict().root().clone());
+        match value {
+            Some(value) => params.set(param, value).map(drop),
+            None => params.remove(param).map(drop),
+        }
+        .map_err(|e| refuse(e.to_string()))?;
+        let root = params.into_root().ok_or_else(|| refuse("none would be left".to_owned()))?;
+        let config = Arc::new(NetworkConfig::from_cell(root.clone())?);
+        // Whether the machine can follow it shows before there is a block with it.
+        Rules::new(&config, self.ledger.head().utime).map_err(|e| refuse(e.to_string()))?;
+        let next = BlockchainConfig { address: current.address, params: BlockchainConfigParams::from_raw(root) };
+        let head = self.produce_with(None, Some(next))?;
+        self.ledger.configure(&config).map_err(block_error)?;
+        self.config.send_replace(config);
+        Ok(head)
+    }
+
+    fn produce_with(&mut self, external: Option<&Cell>, config: Option<BlockchainConfig>) -> Result<Head, DevnetError> {
         let block = self.ledger.make_block(self.now(), external).map_err(block_error)?;
-        let next = self.chains.seal(&block, None).map_err(|e| DevnetError::Block(format!("its cells: {e}")))?;
+        let next = self.chains.seal(&block, config).map_err(|e| DevnetError::Block(format!("its cells: {e}")))?;
         self.store.commit(&block, &next.pair, self.ledger.totals(), self.offset)?;
         self.recent.push_back(next.pair.clone());
         while self.recent.len() > STATES {

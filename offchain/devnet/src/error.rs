@@ -55,6 +55,14 @@ pub enum DevnetError {
     /// The built-in configuration cannot be used.
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// A parameter of the configuration cannot be changed so.
+    #[error("parameter {param} of the configuration cannot be changed: {why}")]
+    ConfigParam {
+        /// Its number.
+        param: u32,
+        /// Why not.
+        why: String,
+    },
     /// A block could not be made. The network stands where it stood before.
     #[error("no block could be made: {0}")]
     Block(String),

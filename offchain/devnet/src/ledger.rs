@@ -129,6 +129,12 @@ impl Ledger {
         Ok(Self { rules, state })
     }
 
+    /// Puts another configuration in force, from the next block on.
+    pub fn configure(&mut self, config: &NetworkConfig) -> Result<(), LedgerError> {
+        self.rules = Rules::new(config, self.state.head.utime).map_err(cell("network configuration"))?;
+        Ok(())
+    }
+
     /// The newest block.
     pub const fn head(&self) -> Head {
         self.state.head
