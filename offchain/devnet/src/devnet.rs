@@ -1,23 +1,26 @@
 //! The running network: one thread that owns ledger and store, and handles that give it jobs.
 
 use std::collections::VecDeque;
+use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use base64::Engine as _;
 use cocoon_chain::{
     AccountSnapshot, Chain, ChainError, Head, NetworkConfig, OutMessage, Patience, Trace, TransactionRecord, Wallet,
     cell_hash, run_getter,
 };
+use cocoon_lite::{Answer, Query};
 use cocoon_protocol::{GlobalId, Hash256, Nano, StdAddr, UnixSeconds};
 use cocoon_wrappers::{GetterCall, StackValue};
 use tokio::sync::{mpsc, oneshot, watch};
 use tycho_types::boc::Boc;
 use tycho_types::cell::Cell;
 use tycho_types::dict::Dict;
-use tycho_types::models::{BlockchainConfig, BlockchainConfigParams};
+use tycho_types::models::{BlockId, BlockchainConfig, BlockchainConfigParams};
 
 use crate::block::Workchain;
 use crate::blocks::queue::Routed;
@@ -26,6 +29,8 @@ use crate::clock::{Clock, SystemClock};
 use crate::error::DevnetError;
 use crate::genesis;
 use crate::ledger::{Ledger, LedgerError, LedgerState, Supply};
+use crate::lite::answer::Responder;
+use crate::lite::{Fault, LiteServer};
 use crate::store::{BlockRecord, CHECKPOINT, Store};
 use crate::tvm::Rules;
 use crate::view::{Known, View};
@@ -178,6 +183,64 @@ impl Devnet {
         self.call(move |core| core.view().block(chain, seqno)).await?
     }
 
+    /// Lets other people's TON clients in, at an address of this machine; port 0 is any free one. There is a first block
+    /// after this, and the server ends when what is returned is dropped.
+    pub async fn serve_lite(&self, address: SocketAddr) -> Result<LiteServer, DevnetError> {
+        self.call(|core| if core.ledger.head().seqno == 0 { core.produce(None).map(drop) } else { Ok(()) }).await??;
+        LiteServer::start(self.clone(), address).await.map_err(|source| DevnetError::Listen { address, source })
+    }
+
+    /// The network as TON's tools expect to be told of it: a `global.config.json` with this server, the beginning, and the
+    /// newest key block to start from.
+    pub async fn global_config(&self, server: &LiteServer) -> Result<serde_json::Value, DevnetError> {
+        let (zero, init) = self.call(|core| core.landmarks()).await??;
+        let base64 = |bytes: &[u8]| base64::engine::general_purpose::STANDARD.encode(bytes);
+        let block = |id: &BlockId| {
+            serde_json::json!({
+                "workchain": -1,
+                "shard": i64::MIN,
+                "seqno": id.seqno,
+                "root_hash": base64(&id.root_hash.0),
+                "file_hash": base64(&id.file_hash.0),
+            })
+        };
+        Ok(serde_json::json!({
+            "@type": "config.global",
+            "dht": {
+                "@type": "dht.config.global",
+                "k": 6,
+                "a": 3,
+                "static_nodes": { "@type": "dht.nodes", "nodes": [] },
+            },
+            "liteservers": [{
+                "ip": server.config_ip(),
+                "port": server.address().port(),
+                "id": { "@type": "pub.ed25519", "key": base64(server.public_key()) },
+            }],
+            "validator": {
+                "@type": "validator.config.global",
+                "zero_state": block(&zero),
+                "init_block": block(&init),
+                "hardforks": [],
+            },
+        }))
+    }
+
+    /// Follows the newest block.
+    pub(crate) fn heads(&self) -> watch::Receiver<Head> {
+        self.heads.clone()
+    }
+
+    /// Takes a message from outside.
+    pub(crate) async fn take(&self, message: Cell) -> Result<(), DevnetError> {
+        self.call(move |core| core.receive(&message)).await?
+    }
+
+    /// Answers what a liteserver is asked.
+    pub(crate) async fn ask(&self, query: Query, fault: Option<Fault>) -> Result<Answer, DevnetError> {
+        self.call(move |core| core.answer(&query, fault)).await
+    }
+
     /// Ends the network, and waits until its store is closed. Other handles then say that it is stopped.
     pub async fn stop(&self) {
         let (done, is_done) = oneshot::channel();
@@ -325,7 +388,27 @@ impl Core {
     }
 
     fn view(&self) -> View<'_> {
-        View { store: &self.store, recent: &self.recent, head: self.ledger.head() }
+        let config = self.config.borrow().clone();
+        let validator = self.chains.validator();
+        View { store: &self.store, recent: &self.recent, head: self.ledger.head(), validator, config }
+    }
+
+    fn answer(&self, query: &Query, fault: Option<Fault>) -> Answer {
+        let mut view = self.view();
+        if let Some(Fault::Lag(blocks)) = fault {
+            view.head.seqno = view.head.seqno.saturating_sub(blocks);
+        }
+        Responder { view, now: self.now(), fault }.answer(query)
+    }
+
+    /// The beginning of the masterchain, and its newest key block.
+    fn landmarks(&self) -> Result<(BlockId, BlockId), DevnetError> {
+        let view = self.view();
+        let id = |seqno| {
+            let found = view.block(Workchain::Master, seqno)?;
+            found.map(|known| known.id).ok_or_else(|| self.store.damaged(&format!("block {seqno}"), "it is not there"))
+        };
+        Ok((id(0)?, id(self.chains.last_key_seqno())?))
     }
 
     fn now(&self) -> UnixSeconds {

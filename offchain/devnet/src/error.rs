@@ -94,6 +94,15 @@ pub enum DevnetError {
     /// The thread that keeps the network cannot be started.
     #[error("the devnet's thread cannot be started: {0}")]
     Thread(#[source] std::io::Error),
+    /// A server cannot listen there.
+    #[error("no server can listen at {address}: {source}; choose another port")]
+    Listen {
+        /// Where.
+        address: std::net::SocketAddr,
+        /// Why not.
+        #[source]
+        source: std::io::Error,
+    },
     /// The network was stopped.
     #[error("the devnet is stopped")]
     Stopped,

@@ -19,7 +19,7 @@
 mod adnl;
 pub mod answers;
 pub mod codec;
-mod frame;
+pub mod frame;
 mod macros;
 pub mod queries;
 pub mod types;

@@ -38,18 +38,12 @@ pub(crate) fn header(root: &Cell) -> Result<Cell, Error> {
 }
 
 /// Proves of a masterchain block what `visit` reads besides the header.
-pub(crate) fn master_block(
-    root: &Cell,
-    visit: impl FnOnce(&McBlockExtra) -> Result<(), Error>,
-) -> Result<Cell, Error> {
+pub(crate) fn master_block(root: &Cell, visit: impl FnOnce(&McBlockExtra) -> Result<(), Error>) -> Result<Cell, Error> {
     block(root, |block| visit(&block.load_extra()?.load_custom()?.ok_or(Error::InvalidData)?))
 }
 
 /// Proves of a state what `visit` reads.
-pub(crate) fn state(
-    root: &Cell,
-    visit: impl FnOnce(&ShardStateUnsplit) -> Result<(), Error>,
-) -> Result<Cell, Error> {
+pub(crate) fn state(root: &Cell, visit: impl FnOnce(&ShardStateUnsplit) -> Result<(), Error>) -> Result<Cell, Error> {
     let usage = UsageTree::new(UsageTreeMode::OnDataAccess);
     let tracked = usage.track(root);
     visit(&tracked.parse::<ShardStateUnsplit>()?)?;
@@ -57,10 +51,7 @@ pub(crate) fn state(
 }
 
 /// Proves of a masterchain state what `visit` reads.
-pub(crate) fn master_state(
-    root: &Cell,
-    visit: impl FnOnce(&McStateExtra) -> Result<(), Error>,
-) -> Result<Cell, Error> {
+pub(crate) fn master_state(root: &Cell, visit: impl FnOnce(&McStateExtra) -> Result<(), Error>) -> Result<Cell, Error> {
     state(root, |state| visit(&state.load_custom()?.ok_or(Error::InvalidData)?))
 }
 
