@@ -1,20 +1,32 @@
 //! A devnet with a liteserver, for other people's TON tools.
 //!
 //! `cargo run -p cocoon-devnet --example lite [--data DIR] [--port N] [--config-out FILE] [--prefund ADDRESS=TON]...`
-//! prints one line of JSON when it is ready, and runs until its standard input ends: where its `global.config.json` is, and
-//! which account has all the money, with the seed of its key. A block is made every second, and whenever something happens.
+//! prints one line of JSON when it is ready: where its `global.config.json` is, and which account has all the money. It makes a
+//! block every second, and whenever something happens, until its standard input ends. Each line there is a command, and is
+//! answered with a line of JSON:
+//!
+//! ```text
+//! faucet ADDRESS TON        pays from the account that has all the money
+//! advance SECONDS           moves the network's time on
+//! param NUMBER BASE64       changes the configuration, which makes a key block
+//! fault NAME [BLOCKS]       lies, lags or stalls from now on: none, forge-state, forge-proof, forge-signature, stall, lag N
+//! ```
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
-use anyhow::{Context, bail};
-use cocoon_devnet::{Devnet, Settings};
+use anyhow::{Context, Result, bail};
+use base64::Engine as _;
+use cocoon_chain::Chain;
+use cocoon_devnet::{Devnet, Fault, LiteServer, Settings};
 use cocoon_protocol::{Nano, StdAddr};
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tycho_types::boc::Boc;
 use tycho_types::models::StdAddrFormat;
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> anyhow::Result<()> {
+async fn main() -> Result<()> {
     let (mut data, mut port, mut config_out, mut prefund) = (None, 0u16, None, vec![]);
     let mut args = std::env::args().skip(1);
     while let Some(arg) = args.next() {
@@ -24,9 +36,8 @@ async fn main() -> anyhow::Result<()> {
             "--port" => port = value.parse()?,
             "--config-out" => config_out = Some(PathBuf::from(value)),
             "--prefund" => {
-                let (address, amount) = value.split_once('=').context("ADDRESS=TON")?;
-                let (address, _) = StdAddr::from_str_ext(address, StdAddrFormat::any())?;
-                prefund.push((address, Nano::from_ton(amount.parse()?)));
+                let (address, amount) = value.split_once('=').context("--prefund ADDRESS=TON")?;
+                prefund.push((parse_address(address)?, Nano::from_ton(amount.parse()?)));
             }
             other => bail!("unknown option {other}"),
         }
@@ -45,12 +56,45 @@ async fn main() -> anyhow::Result<()> {
     let ready = serde_json::json!({
         "config": path,
         "liteserver": server.address().to_string(),
-        "key": hex::encode(server.public_key()),
         "giver": devnet.giver().to_string(),
     });
     println!("{ready}");
-    let mut rest = vec![];
-    tokio::io::stdin().read_to_end(&mut rest).await?;
+
+    let mut lines = BufReader::new(tokio::io::stdin()).lines();
+    while let Some(line) = lines.next_line().await? {
+        match run(&devnet, &server, &line).await {
+            Ok(()) => println!("{}", serde_json::json!({ "seqno": devnet.head().await?.seqno })),
+            Err(error) => println!("{}", serde_json::json!({ "error": format!("{error:#}") })),
+        }
+    }
     devnet.stop().await;
     Ok(())
+}
+
+async fn run(devnet: &Devnet, server: &LiteServer, line: &str) -> Result<()> {
+    let words: Vec<_> = line.split_whitespace().collect();
+    match words.as_slice() {
+        ["faucet", address, ton] => {
+            devnet.faucet(&parse_address(address)?, Nano::from_ton(ton.parse()?)).await?.ok()?;
+        }
+        ["advance", seconds] => {
+            devnet.advance(Duration::from_secs(seconds.parse()?)).await?;
+        }
+        ["param", number, boc] => {
+            let value = Boc::decode(base64::engine::general_purpose::STANDARD.decode(boc)?)?;
+            devnet.set_config_param(number.parse()?, Some(value)).await?;
+        }
+        ["fault", "none"] => server.set_fault(None),
+        ["fault", "forge-state"] => server.set_fault(Some(Fault::ForgeState)),
+        ["fault", "forge-proof"] => server.set_fault(Some(Fault::ForgeProof)),
+        ["fault", "forge-signature"] => server.set_fault(Some(Fault::ForgeSignature)),
+        ["fault", "stall"] => server.set_fault(Some(Fault::Stall)),
+        ["fault", "lag", blocks] => server.set_fault(Some(Fault::Lag(blocks.parse()?))),
+        _ => bail!("unknown command"),
+    }
+    Ok(())
+}
+
+fn parse_address(text: &str) -> Result<StdAddr> {
+    Ok(StdAddr::from_str_ext(text, StdAddrFormat::any())?.0)
 }

@@ -183,17 +183,17 @@ impl Devnet {
         self.call(move |core| core.view().block(chain, seqno)).await?
     }
 
-    /// Lets other people's TON clients in, at an address of this machine; port 0 is any free one. There is a first block
-    /// after this, and the server ends when what is returned is dropped.
+    /// Lets other people's TON clients in, at an address of this machine; port 0 is any free one. The server ends when what is
+    /// returned is dropped.
     pub async fn serve_lite(&self, address: SocketAddr) -> Result<LiteServer, DevnetError> {
-        self.call(|core| if core.ledger.head().seqno == 0 { core.produce(None).map(drop) } else { Ok(()) }).await??;
+        self.call(Core::pass_key_block).await??;
         LiteServer::start(self.clone(), address).await.map_err(|source| DevnetError::Listen { address, source })
     }
 
     /// The network as TON's tools expect to be told of it: a `global.config.json` with this server, the beginning, and the
     /// newest key block to start from.
     pub async fn global_config(&self, server: &LiteServer) -> Result<serde_json::Value, DevnetError> {
-        let (zero, init) = self.call(|core| core.landmarks()).await??;
+        let (zero, init) = self.call(Core::landmarks).await??;
         let base64 = |bytes: &[u8]| base64::engine::general_purpose::STANDARD.encode(bytes);
         let block = |id: &BlockId| {
             serde_json::json!({
@@ -401,8 +401,17 @@ impl Core {
         Responder { view, now: self.now(), fault }.answer(query)
     }
 
-    /// The beginning of the masterchain, and its newest key block.
-    fn landmarks(&self) -> Result<(BlockId, BlockId), DevnetError> {
+    /// Makes sure that the newest block is not a key block: clients that start from one want something to come after it.
+    fn pass_key_block(&mut self) -> Result<(), DevnetError> {
+        while self.ledger.head().seqno == self.chains.last_key_seqno() {
+            self.produce(None)?;
+        }
+        Ok(())
+    }
+
+    /// The beginning of the masterchain, and its newest key block, which is not the newest block.
+    fn landmarks(&mut self) -> Result<(BlockId, BlockId), DevnetError> {
+        self.pass_key_block()?;
         let view = self.view();
         let id = |seqno| {
             let found = view.block(Workchain::Master, seqno)?;

@@ -29,6 +29,15 @@ async fn empty_blocks_follow_each_other() {
 }
 
 #[tokio::test]
+async fn a_payment_in_the_first_blocks_leaves_part_of_the_state() {
+    let (devnet, _) = network().await;
+    for byte in [0x11, 0x01, 0x91, 0xf1] {
+        devnet.faucet(&StdAddr::new(0, HashBytes([byte; 32])), Nano::from_ton(1)).await.unwrap().ok().unwrap();
+    }
+    check_from(&devnet, 1).await;
+}
+
+#[tokio::test]
 async fn messages_between_the_chains_leave_one_queue_and_arrive_once() {
     let (devnet, _) = network().await;
     let alice = funded(&devnet, V5, 1).await;

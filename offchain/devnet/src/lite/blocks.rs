@@ -90,8 +90,9 @@ impl Responder<'_> {
         let chain = chain(id.workchain, id.shard)?;
         let found = match (mode & 1 != 0, lt, utime) {
             (true, None, None) => Some(id.seqno),
-            (false, Some(lt), None) => self.view.first(|record| record.name(chain).end_lt >= lt)?,
-            (false, None, Some(utime)) => self.view.first(|record| record.utime.0 >= utime)?,
+            // The beginning is no block.
+            (false, Some(lt), None) => self.view.first(|record| record.seqno > 0 && record.name(chain).end_lt >= lt)?,
+            (false, None, Some(utime)) => self.view.first(|record| record.seqno > 0 && record.utime.0 >= utime)?,
             _ => {
                 let why = "a block is looked up by number (mode 1), logical time (2) or time (4)";
                 return Err(Failure::Protocol(why.to_owned()));

@@ -13,6 +13,16 @@ use crate::block::Workchain;
 /// The configuration is to come from a key block rather than from the state.
 const FROM_KEY_BLOCK: u32 = 0x8000;
 
+/// What else of the state a client wants, as bits of the mode.
+const WITH_LIBRARIES: u32 = 2;
+const WITH_ACCOUNTS: u32 = 64;
+
+/// What else of the configuration: bit, and parameters.
+const WITH_PARAMS: [(u32, &[u32]); 4] = [(16, &[28, 32, 33, 34, 35, 36, 37]), (32, &[31]), (256, &[12]), (512, &[8])];
+
+/// Contracts can see so many of the last blocks, and of the last whose numbers are whole hundreds.
+const VISIBLE_BLOCKS: u32 = 16;
+
 impl Responder<'_> {
     pub fn config(&self, mode: u32, id: &BlockIdExt, params: Option<&[u32]>) -> Result<answers::ConfigInfo, Failure> {
         let known = self.find_master(id)?;
@@ -22,7 +32,8 @@ impl Responder<'_> {
                 proof::touch(root.as_ref());
                 return Ok(());
             };
-            for param in params {
+            let wanted = WITH_PARAMS.iter().filter(|(bit, _)| mode & bit != 0).flat_map(|(_, params)| *params);
+            for param in params.iter().chain(wanted) {
                 if let Some(cell) = config.as_dict().get(param)? {
                     proof::touch(cell.as_ref());
                 }
@@ -38,13 +49,26 @@ impl Responder<'_> {
             let (id, config_proof) = (key.id.into(), Boc::encode(config));
             return Ok(answers::ConfigInfo { mode, id, state_proof: vec![], config_proof });
         }
-        let config = proof::master_state(&self.state(&known)?, |extra| {
-            // Clients check that these are there before they look at the configuration.
-            if let Some(root) = extra.prev_blocks.dict().root() {
+        let config = proof::state(&self.state(&known)?, |state| {
+            if mode & WITH_LIBRARIES != 0
+                && let Some(root) = state.libraries.root()
+            {
                 let _ = root.data();
             }
+            if mode & WITH_ACCOUNTS != 0 {
+                state.load_accounts()?;
+            }
+            let extra = state.load_custom()?.ok_or(Error::InvalidData)?;
             for shard in extra.shards.iter() {
                 shard?;
+            }
+            // A contract sees these, and so does a client that runs its getters.
+            let newest = known.id.seqno;
+            let recent = (0..VISIBLE_BLOCKS).filter_map(|back| newest.checked_sub(back + 1));
+            let hundreds = (0..VISIBLE_BLOCKS).filter_map(|back| (newest / 100).checked_sub(back)).map(|n| n * 100);
+            let key = extra.last_key_block.iter().map(|key| key.seqno);
+            for seqno in recent.chain(hundreds).chain(key) {
+                extra.prev_blocks.get(seqno)?;
             }
             visit(&extra.config.params)
         })?;
