@@ -22,6 +22,7 @@ pub mod account;
 pub mod chain;
 pub mod config;
 pub mod getter;
+pub mod light;
 pub mod message;
 pub mod trace;
 pub mod transaction;
