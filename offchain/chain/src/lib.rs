@@ -33,6 +33,7 @@ pub use chain::{Chain, ChainError, Head, Refusal, RefusalReason};
 pub use cocoon_protocol::StdAddr;
 pub use config::{ConfigError, NetworkConfig};
 pub use getter::{GetterError, GetterOutput, call_getter, run_getter};
+pub use light::{GlobalConfig, LightClient, LightError, LightSettings};
 pub use message::{MessageKind, MessageRecord, OutMessage};
 pub use trace::{Imbalance, Patience, Trace, TraceError, TraceNode, TransactionFailure};
 pub use transaction::{ActionOutcome, ComputeOutcome, TransactionRecord};

@@ -1,7 +1,7 @@
 //! What a proven block proves in turn: accounts, their history, and the configuration.
 
-use cocoon_lite::answers::{AccountState, ConfigInfo, TransactionList};
 use cocoon_lite::BlockIdExt;
+use cocoon_lite::answers::{AccountState, ConfigInfo, TransactionList};
 use cocoon_protocol::{Hash256, StdAddr, UnixSeconds};
 use tycho_types::cell::{Cell, HashBytes, Lazy};
 use tycho_types::models::{OptionalAccount, ShardAccount, ShardIdent};

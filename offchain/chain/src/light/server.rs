@@ -38,6 +38,19 @@ pub(super) enum ServerError {
     Refused { code: i32, message: String },
     #[error("its answer is false: {0}")]
     False(#[from] ProofError),
+    #[error("its newest block is {claimed}, older than block {known}, which was seen before")]
+    WentBack { claimed: u32, known: u32 },
+}
+
+impl ServerError {
+    /// Whether an honest server cannot say that.
+    const fn is_lie(&self) -> bool {
+        match self {
+            Self::False(proof) => !matches!(proof, ProofError::Unsupported { .. }),
+            Self::Garbled(_) => true,
+            _ => false,
+        }
+    }
 }
 
 /// The newest block that a server says it has. Nothing is proven by that.
@@ -52,14 +65,22 @@ struct Health {
     /// How long it takes to answer, on average.
     latency: Option<Duration>,
     failures: u32,
-    /// It is asked only if there is no other.
+    /// It is left alone for a while.
     resting_until: Option<Instant>,
+    /// It lied, and is asked only if there is no other.
+    distrusted_until: Option<Instant>,
     /// What was wrong last, until it answers well again.
     trouble: Option<ServerError>,
     /// By how many seconds it is behind, if it is.
     behind: Option<u32>,
     claim: Option<Claim>,
     last_success: Option<Instant>,
+}
+
+impl Health {
+    fn is_distrusted(&self) -> bool {
+        self.distrusted_until.is_some_and(|until| until > Instant::now())
+    }
 }
 
 /// A liteserver.
@@ -139,29 +160,37 @@ impl Server {
     pub fn succeeded(&self) {
         let mut health = self.health.lock();
         health.failures = 0;
-        health.trouble = None;
         health.resting_until = None;
-        health.last_success = Some(Instant::now());
+        // Who lied once has to do more than answer a question.
+        if !health.is_distrusted() {
+            health.trouble = None;
+            health.last_success = Some(Instant::now());
+        }
     }
 
     /// It did badly. A false answer is worse than none.
     pub fn failed(&self, error: &ServerError, distrust: Duration) {
-        tracing::debug!(server = %self.name, %error, "a liteserver failed");
+        let now = Instant::now();
         let mut health = self.health.lock();
-        let rest = match error {
-            ServerError::False(_) | ServerError::Garbled(_) => {
-                tracing::warn!(server = %self.name, %error, "a liteserver is not to be trusted");
-                health.claim = None;
-                distrust
-            }
-            // It works, and does not have what was asked for.
-            ServerError::Refused { .. } => Duration::ZERO,
-            _ => FIRST_REST.saturating_mul(1 << health.failures.min(10)).min(LONGEST_REST),
-        };
+        if error.is_lie() {
+            tracing::warn!(server = %self.name, %error, "a liteserver is not to be trusted");
+            health.distrusted_until = Some(now + distrust);
+            health.claim = None;
+        } else {
+            tracing::debug!(server = %self.name, %error, "a liteserver failed");
+        }
+        // What it refuses, others may have: it works.
+        let steps = if matches!(error, ServerError::Refused { .. }) { 0 } else { health.failures.min(10) };
+        health.resting_until = Some(now + FIRST_REST.saturating_mul(1 << steps).min(LONGEST_REST));
         health.failures = health.failures.saturating_add(1);
-        let until = Instant::now() + rest;
-        health.resting_until = Some(health.resting_until.map_or(until, |before| before.max(until)));
-        health.trouble = Some(error.clone());
+        if error.is_lie() || !health.is_distrusted() {
+            health.trouble = Some(error.clone());
+        }
+    }
+
+    /// Its word about its newest block is worth nothing.
+    pub fn unclaim(&self) {
+        self.health.lock().claim = None;
     }
 
     /// For how much longer it should be left alone.
@@ -190,15 +219,22 @@ impl Server {
     }
 
     /// The lower, the sooner it is asked.
-    pub fn rank(&self) -> (bool, bool, Duration) {
+    pub fn rank(&self) -> (bool, bool, bool, Duration) {
         let health = self.health.lock();
         let resting = health.resting_until.is_some_and(|until| until > Instant::now());
-        let latency = health.latency.unwrap_or_default();
-        (resting, health.behind.is_some(), latency.saturating_mul(health.failures.saturating_add(1)))
+        let latency = health.latency.unwrap_or_default().saturating_mul(health.failures.saturating_add(1));
+        (health.is_distrusted(), resting, health.behind.is_some(), latency)
     }
 
+    /// When it last did well.
     pub fn last_success(&self) -> Option<Instant> {
         self.health.lock().last_success
+    }
+
+    /// Whether it said or failed to say anything yet.
+    pub fn was_heard(&self) -> bool {
+        let health = self.health.lock();
+        health.claim.is_some() || health.trouble.is_some()
     }
 
     /// What is wrong with it; none if nothing is.

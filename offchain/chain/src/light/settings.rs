@@ -209,7 +209,8 @@ mod tests {
     #[test]
     fn a_standard_file_is_read() {
         let key = STANDARD.encode([9; 32]);
-        let server = format!(r#"{{"ip": -2018135749, "port": 53312, "id": {{"@type": "pub.ed25519", "key": "{key}"}}}}"#);
+        let server =
+            format!(r#"{{"ip": -2018135749, "port": 53312, "id": {{"@type": "pub.ed25519", "key": "{key}"}}}}"#);
         let config = GlobalConfig::from_json(&file(&server)).unwrap();
         assert_eq!(config.servers[0].address.to_string(), "135.181.177.59:53312");
         assert_eq!(config.servers[0].key, [9; 32]);

@@ -58,7 +58,8 @@ impl State {
 
     /// What only the masterchain's state has.
     pub fn master(&self, what: &'static str) -> Result<Master, ProofError> {
-        let custom = self.custom.as_ref().ok_or_else(|| ProofError::wrong(what, "it is no state of the masterchain"))?;
+        let custom =
+            self.custom.as_ref().ok_or_else(|| ProofError::wrong(what, "it is no state of the masterchain"))?;
         let read = || -> Result<Master, Error> {
             let mut slice = custom.as_slice()?;
             if slice.load_u16()? != 0xcc26 {

@@ -8,7 +8,9 @@ use cocoon_protocol::{NodePublicKey, Signature as Ed25519};
 use sha2::{Digest, Sha256};
 use tycho_types::cell::HashBytes;
 use tycho_types::error::Error;
-use tycho_types::models::{Block, BlockchainConfigParams, CatchainConfig, ConfigParam28, ValidatorDescription, ValidatorSet};
+use tycho_types::models::{
+    Block, BlockchainConfigParams, CatchainConfig, ConfigParam28, ValidatorDescription, ValidatorSet,
+};
 
 use super::error::{Name, ProofError, same, same_block};
 
