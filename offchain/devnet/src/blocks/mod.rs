@@ -419,8 +419,8 @@ impl Chains {
         Ok((Side { tip: sealed.as_ref(), state, accounts, queue, fees }, sealed, staged))
     }
 
-    /// Number of the newest key block that the newest block can name.
-    fn last_key_seqno(&self) -> u32 {
+    /// Number of the newest key block, or of the zerostate.
+    pub fn last_key_seqno(&self) -> u32 {
         if self.extra.tip_is_key {
             self.master.tip.seqno
         } else {
