@@ -109,14 +109,14 @@ impl Inner {
         ChainError::Unreachable { network: self.network(), why }
     }
 
-    fn vain(&self, what: &str, vain: &Vain) -> ChainError {
+    pub(super) fn vain(&self, what: &str, vain: &Vain) -> ChainError {
         match vain.unsupported() {
             Some(proof) => ChainError::Unsupported { network: self.network(), why: proof.to_string() },
             None => self.unreachable(format!("no liteserver gave {what}: {vain}")),
         }
     }
 
-    fn block(&self) -> Result<ProvenBlock, ChainError> {
+    pub(super) fn block(&self) -> Result<ProvenBlock, ChainError> {
         self.head.borrow().clone().ok_or_else(|| self.unreachable("no block is proven yet".to_owned()))
     }
 }
@@ -190,6 +190,10 @@ impl LightClient {
     /// What is wrong with which servers, in words for people.
     pub fn troubles(&self) -> Vec<String> {
         self.inner.pool.troubles()
+    }
+
+    pub(super) fn inner(&self) -> &Inner {
+        &self.inner
     }
 
     /// The newest block, with its hashes.

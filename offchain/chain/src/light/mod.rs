@@ -21,6 +21,7 @@ mod cache;
 mod client;
 mod contents;
 mod error;
+mod feed;
 mod follow;
 mod links;
 mod pool;
