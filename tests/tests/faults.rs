@@ -162,11 +162,11 @@ async fn attack_25_a_channel_is_known_by_the_address_that_its_terms_and_the_code
 #[tokio::test(flavor = "multi_thread")]
 async fn attack_60_a_node_with_an_unapproved_image_does_not_start() {
     let net = cocoon_localnet::LocalNet::open(config(), &mut |_| {}).await.unwrap();
-    let config = net.node_config_with(Role::Worker, &Measurements::simulated(b"a patched worker")).unwrap();
+    let config = net.node_config_with(Role::Worker, &Measurements::simulated(b"a patched worker")).await.unwrap();
     let error = Node::start(config).await.err().unwrap();
     assert!(matches!(&error, NodeError::Unacceptable(AttestError::ImageNotApproved { .. })), "{error}");
     // The approved image of another role does not do either.
-    let config = net.node_config_with(Role::Worker, &cocoon_localnet::measurements(Role::Proxy)).unwrap();
+    let config = net.node_config_with(Role::Worker, &cocoon_localnet::measurements(Role::Proxy)).await.unwrap();
     let error = Node::start(config).await.err().unwrap();
     assert!(matches!(&error, NodeError::Unacceptable(AttestError::ImageNotApproved { .. })), "{error}");
 }
@@ -175,7 +175,7 @@ async fn attack_60_a_node_with_an_unapproved_image_does_not_start() {
 async fn attack_66_a_quote_of_another_root_is_refused() {
     let net = cocoon_localnet::LocalNet::open(config(), &mut |_| {}).await.unwrap();
     let stranger = Arc::new(Simulator::from_seed(&[77; 32]).unwrap());
-    let mut config = net.node_config(Role::Worker).unwrap();
+    let mut config = net.node_config(Role::Worker).await.unwrap();
     config.quoter = Arc::new(stranger.platform(0).unwrap().quoter(cocoon_localnet::measurements(Role::Worker)));
     config.collateral = stranger;
     let error = Node::start(config).await.err().unwrap();

@@ -20,9 +20,10 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use cocoon_attest::sim::Simulator;
 use cocoon_attest::{Measurements, image_id};
+use cocoon_chain::light::{GlobalConfig, LightClient, LightSettings};
 use cocoon_chain::{Chain, Wallet, WalletVersion};
 use cocoon_client::{Client, ClientConfig};
-use cocoon_devnet::Devnet;
+use cocoon_devnet::{Devnet, LiteServer};
 use cocoon_engine::identity::Manifest;
 use cocoon_engine::{Engine, MistralConfig, MistralEngine, SealedModel};
 use cocoon_link::LinkConfig;
@@ -67,6 +68,8 @@ pub struct NetConfig {
     pub claims: ClaimPolicy,
     /// From how much unclaimed money on the proxy reports how workers serve.
     pub report_from: Nano,
+    /// Where the liteserver listens; port 0 is any free one.
+    pub lite: SocketAddr,
 }
 
 impl NetConfig {
@@ -84,6 +87,7 @@ impl NetConfig {
             worker_patience: Duration::from_secs(30),
             claims: cocoon_watcher::DEFAULT_POLICY,
             report_from: Nano::new(200_000_000),
+            lite: SocketAddr::from(([127, 0, 0, 1], 0)),
         }
     }
 
@@ -145,6 +149,9 @@ pub struct LocalNet {
     pub decision: Decision,
     /// The model that was approved.
     pub model: ModelHash,
+    /// The network's file, as TON's tools expect it.
+    pub global_config: serde_json::Value,
+    lite: LiteServer,
     secrets: Secrets,
     vendor: Arc<Simulator>,
     dir: PathBuf,
@@ -153,6 +160,9 @@ pub struct LocalNet {
     proxy: Option<ProxyService>,
     client: Option<ClientService>,
 }
+
+/// Name of the network's file in its folder.
+pub const GLOBAL_CONFIG: &str = "global.config.json";
 
 /// What is told while a network starts.
 pub type Say<'a> = &'a mut (dyn FnMut(&str) + Send);
@@ -179,6 +189,11 @@ impl LocalNet {
         let secrets = Secrets::open(&dir)?;
         say("starting an embedded TON network");
         let chain = Arc::new(Devnet::open(&dir.join("chain")).await.context("starting the chain")?);
+        let lite = chain.serve_lite(config.lite).await.context("starting the liteserver")?;
+        let global_config = chain.global_config(&lite).await?;
+        let file = dir.join(GLOBAL_CONFIG);
+        let text = serde_json::to_string_pretty(&global_config)?;
+        std::fs::write(&file, text).with_context(|| format!("writing {}", file.display()))?;
         let vendor = Arc::new(Simulator::from_seed(&secrets.derive("simulated platform"))?);
         let model = Manifest::of(&config.model)
             .with_context(|| format!("reading the model in {}", config.model.display()))?
@@ -221,6 +236,8 @@ impl LocalNet {
             registry,
             decision,
             model,
+            global_config,
+            lite,
             secrets,
             vendor,
             dir,
@@ -266,13 +283,36 @@ impl LocalNet {
         self.client.as_ref().context("the client is not running")
     }
 
-    /// What a service's node is made of, on a machine of the simulated platform that runs the approved image.
-    pub fn node_config(&self, role: Role) -> Result<NodeConfig> {
-        self.node_config_with(role, &measurements(role))
+    /// Where the liteserver listens.
+    pub fn lite_addr(&self) -> SocketAddr {
+        self.lite.address()
+    }
+
+    /// The liteserver, to make it lie or stall.
+    pub fn lite(&self) -> &LiteServer {
+        &self.lite
+    }
+
+    /// How a service reaches the chain: through the liteserver, trusting nothing that it says.
+    pub fn light_settings(&self, role: Role) -> Result<LightSettings> {
+        let network = GlobalConfig::from_json(&self.global_config.to_string())?;
+        let state_file = Some(self.dir.join(format!("{role}.chain.json")));
+        Ok(LightSettings { state_file, ..LightSettings::new(network) })
+    }
+
+    /// What a service's node is made of, on a machine of the simulated platform that runs the approved image. Its chain is a light
+    /// client on the runtime of whoever calls.
+    pub async fn node_config(&self, role: Role) -> Result<NodeConfig> {
+        self.node_config_with(role, &measurements(role)).await
     }
 
     /// The same with other measurements, approved or not.
-    pub fn node_config_with(&self, role: Role, measurements: &Measurements) -> Result<NodeConfig> {
+    pub async fn node_config_with(&self, role: Role, measurements: &Measurements) -> Result<NodeConfig> {
+        let chain = LightClient::connect(self.light_settings(role)?).await.context("reaching the chain")?;
+        self.node_config_on(Arc::new(chain), role, measurements)
+    }
+
+    fn node_config_on(&self, chain: Arc<dyn Chain>, role: Role, measurements: &Measurements) -> Result<NodeConfig> {
         let owner = match role {
             Role::Client => "developer",
             Role::Proxy => "proxy operator",
@@ -280,7 +320,7 @@ impl LocalNet {
         };
         let quoter = self.vendor.platform(u32::from(role.code()))?.quoter(measurements.clone());
         Ok(NodeConfig {
-            chain: self.chain.clone(),
+            chain,
             registry: self.registry.clone(),
             role,
             key: self.node_key(role),
@@ -299,7 +339,10 @@ impl LocalNet {
     }
 
     async fn node(&self, host: &Host, role: Role) -> Result<Arc<Node>> {
-        let config = self.node_config(role)?;
+        let settings = self.light_settings(role)?;
+        let chain = host.run(async move { Ok(LightClient::connect(settings).await?) });
+        let chain = chain.await.with_context(|| format!("the {role} cannot reach the chain"))?;
+        let config = self.node_config_on(Arc::new(chain), role, &measurements(role))?;
         host.run(async move {
             // A service that was killed a moment ago may still be letting go of its store.
             for _ in 0..50 {
@@ -400,18 +443,23 @@ impl LocalNet {
     pub async fn start_client(&mut self) -> Result<()> {
         let host = Host::new("cocoon-client")?;
         let node = self.node(&host, Role::Client).await?;
-        let entry = self.proxy_entry(&node)?;
+        let entry = self.proxy_entry(&node).await?;
         let (config, connecting) = (self.config.client.clone(), node.clone());
         let client = host.run(async move { Ok(Client::new(connecting, config, entry).await?) }).await?;
         self.client = Some(ClientService { host, node, client });
         Ok(())
     }
 
-    /// The proxy as the registry names it.
-    fn proxy_entry(&self, node: &Node) -> Result<ProxyEntry> {
+    /// The proxy as the registry names it, once the client's view of the chain has it.
+    async fn proxy_entry(&self, node: &Node) -> Result<ProxyEntry> {
         let key = self.node_key(Role::Proxy).public();
-        let registry = node.registry();
-        registry.proxies.iter().find(|p| p.node_key == key).cloned().context("the registry does not name the proxy yet")
+        let mut changes = node.registry_changes();
+        let named = changes.wait_for(|registry| registry.proxies.iter().any(|p| p.node_key == key));
+        let registry = tokio::time::timeout(Duration::from_secs(30), named)
+            .await
+            .context("the registry does not name the proxy")??
+            .clone();
+        registry.proxies.iter().find(|p| p.node_key == key).cloned().context("the registry does not name the proxy")
     }
 
     /// Serves the OpenAI endpoint of the client until `stop` is cancelled.

@@ -27,6 +27,11 @@ use crate::{ChannelError, stake};
 /// A voucher must be claimable for this long after it was taken, in seconds.
 const EXPIRY_MARGIN: u32 = 600;
 
+/// How many blocks another node's view of the chain may be ahead of ours.
+const BLOCKS_BEHIND: usize = 3;
+/// How long a block may take in coming.
+const BLOCK_PATIENCE: Duration = Duration::from_secs(5);
+
 /// What a node is made of.
 pub struct NodeConfig {
     /// The network.
@@ -263,6 +268,7 @@ impl Node {
         if terms.payee_key != self.key().public() {
             return Err(ChannelError::Foreign("payee key"));
         }
+        self.wait_until_open(&address).await?;
         let _reading = self.reading.lock().await;
         let state = self.open_state(&address).await?;
         let channel = self
@@ -324,6 +330,22 @@ impl Node {
         channels::top_up(self.wallet(), &**self.chain(), channel.terms(), amount, false).await?;
         let state = self.open_state(channel.address()).await?;
         channel.set_state(state.deposit, state.claimed);
+        Ok(())
+    }
+
+    /// The payer may have seen a newer block than this node: gives the chain a moment.
+    async fn wait_until_open(&self, address: &StdAddr) -> Result<(), ChannelError> {
+        let mut head = self.head.clone();
+        for _ in 0..BLOCKS_BEHIND {
+            head.mark_unchanged();
+            match self.open_state(address).await {
+                Err(ChannelError::NotOpen(_)) => {}
+                other => return other.map(drop),
+            }
+            if !matches!(tokio::time::timeout(BLOCK_PATIENCE, head.changed()).await, Ok(Ok(()))) {
+                break;
+            }
+        }
         Ok(())
     }
 

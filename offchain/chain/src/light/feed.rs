@@ -52,7 +52,10 @@ impl BlockFeed for LightClient {
                 continue;
             }
             if shards.len() >= MAX_SHARD_BLOCKS {
-                return Err(ChainError::malformed(BLOCK, format!("over {MAX_SHARD_BLOCKS} blocks of shards since the last one")));
+                return Err(ChainError::malformed(
+                    BLOCK,
+                    format!("over {MAX_SHARD_BLOCKS} blocks of shards since the last one"),
+                ));
             }
             let cell = inner.whole(&ext(top.shard, &top)).await?;
             let (lt, previous) = shard_contents(&cell, &top).map_err(|e| ChainError::malformed(BLOCK, e))?;
@@ -86,7 +89,11 @@ impl Inner {
             })?;
             let reached = check_steps(from, &id, &proof)?;
             same("the number of a block", seqno, id.seqno, u32::to_string)?;
-            if reached.complete { Ok(()) } else { Err(ProofError::wrong("a chain of proofs", "it ends too early").into()) }
+            if reached.complete {
+                Ok(())
+            } else {
+                Err(ProofError::wrong("a chain of proofs", "it ends too early").into())
+            }
         };
         let proven = self.pool.ask(&query, from.seqno, check).await;
         proven.map_err(|vain| self.vain(&format!("a proof of block {seqno}"), &vain))?;
