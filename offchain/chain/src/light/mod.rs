@@ -22,6 +22,7 @@ mod client;
 mod contents;
 mod error;
 mod follow;
+mod header;
 mod links;
 mod pool;
 mod proof;
