@@ -7,6 +7,7 @@ use tycho_types::cell::{Cell, HashBytes, Lazy};
 use tycho_types::models::{OptionalAccount, ShardAccount, ShardIdent};
 
 use super::error::{ProofError, same, same_block};
+use super::header::header;
 use super::links::ProvenBlock;
 use super::proof;
 use super::state::State;
@@ -44,23 +45,20 @@ pub fn check_account(
         // The beginning is a state and has no block: its hash is known from the outset.
         (proof::single(ACCOUNT, &answer.proof)?, shard.root_hash)
     } else {
-        let (header, state) = proof::pair(ACCOUNT, &answer.proof)?;
-        (state, proof::header(ACCOUNT, &header, shard)?.state)
+        let (block, state) = proof::pair(ACCOUNT, &answer.proof)?;
+        (state, header(ACCOUNT, &block, shard)?.state)
     };
     let state = State::read(ACCOUNT, &proof::open(ACCOUNT, &root, &state_hash)?)?;
     same(ACCOUNT, at.global_id, state.global_id, |id| format!("of network {id}"))?;
     same(ACCOUNT, ShardIdent::new(shard.workchain, shard.shard), Some(state.shard), |s| format!("of shard {s:?}"))?;
-    let entry = state
-        .accounts()
-        .and_then(|accounts| accounts.get(address.address))
-        .map_err(|e| ProofError::unreadable(ACCOUNT, e))?;
-    let Some((_, entry)) = entry else {
+    let entry = state.account(&address.address).map_err(|e| ProofError::unreadable(ACCOUNT, e))?;
+    let Some(entry) = entry else {
         if !answer.state.is_empty() {
             return Err(ProofError::wrong(ACCOUNT, "there is no such account, and yet it has a state"));
         }
         return Ok(AccountSnapshot::nonexistent(address.clone(), at.head()));
     };
-    let hash = *entry.account.inner().hash(0);
+    let hash = entry.hash;
     let account = if answer.state.is_empty() {
         // One that is gone and has a history: its state is a cell with one unset bit, which servers leave out.
         let none = Lazy::<OptionalAccount>::new(&OptionalAccount(None)).map_err(|e| ProofError::wrong(ACCOUNT, e))?;
@@ -69,15 +67,15 @@ pub fn check_account(
         proof::whole("an account's state", proof::single(ACCOUNT, &answer.state)?, &hash)?
     };
     let account = Lazy::from_raw(account).map_err(|e| ProofError::unreadable(ACCOUNT, e))?;
-    let entry = ShardAccount { account, ..entry };
+    let entry = ShardAccount { account, last_trans_hash: entry.last_trans_hash, last_trans_lt: entry.last_trans_lt };
     AccountSnapshot::from_state(address.clone(), &entry, at.head()).map_err(unread)
 }
 
 /// The newest block of the account's shard that a masterchain block knows.
 fn shard_of(at: &ProvenBlock, address: &StdAddr, proof: &[u8]) -> Result<BlockIdExt, ProofError> {
     let (root, state) = proof::pair(SHARD, proof)?;
-    let header = proof::header(SHARD, &root, &at.id)?;
-    let state = State::read(SHARD, &proof::open(SHARD, &state, &header.state)?)?;
+    let hash = header(SHARD, &root, &at.id)?.state;
+    let state = State::read(SHARD, &proof::open(SHARD, &state, &hash)?)?;
     state
         .master(SHARD)?
         .shard_of(address.workchain.into(), &address.address)
@@ -88,8 +86,8 @@ fn shard_of(at: &ProvenBlock, address: &StdAddr, proof: &[u8]) -> Result<BlockId
 /// Checks an answer about the whole configuration after this block.
 pub fn check_config(at: &ProvenBlock, answer: &ConfigInfo) -> Result<NetworkConfig, ProofError> {
     same_block("the block of a configuration", &at.id, &answer.id)?;
-    let header = proof::header(CONFIG, &proof::single(CONFIG, &answer.state_proof)?, &at.id)?;
-    let state = proof::open(CONFIG, &proof::single(CONFIG, &answer.config_proof)?, &header.state)?;
+    let hash = header(CONFIG, &proof::single(CONFIG, &answer.state_proof)?, &at.id)?.state;
+    let state = proof::open(CONFIG, &proof::single(CONFIG, &answer.config_proof)?, &hash)?;
     let params = State::read(CONFIG, &state)?.master(CONFIG)?.config;
     let root = params.as_dict().root().as_ref().ok_or_else(|| ProofError::wrong(CONFIG, "it is empty"))?;
     // A parameter that is pruned would look like one that is not there.

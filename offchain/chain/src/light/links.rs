@@ -6,8 +6,9 @@ use cocoon_lite::types::{BlockLink, BlockLinkBack, BlockLinkForward};
 use tycho_types::cell::HashBytes;
 
 use super::error::{ProofError, same, same_block};
-use super::proof::{self, Header};
-use super::state::{self, State};
+use super::header::{self, Header};
+use super::proof;
+use super::state::State;
 use super::validators::Validators;
 
 const LINK: &str = "a step between blocks";
@@ -38,11 +39,11 @@ impl ProvenBlock {
     fn new(id: &BlockIdExt, header: &Header) -> Self {
         Self {
             id: id.clone(),
-            global_id: header.block.global_id,
-            utime: header.info.gen_utime,
-            lt: header.info.end_lt,
-            is_key: header.info.key_block,
-            previous_key: header.info.prev_key_block_seqno,
+            global_id: header.global_id,
+            utime: header.utime,
+            lt: header.end_lt,
+            is_key: header.is_key,
+            previous_key: header.previous_key,
             state: header.state,
         }
     }
@@ -55,7 +56,7 @@ impl ProvenBlock {
 
 /// Reads the header of a block that is trusted already.
 pub fn check_header(id: &BlockIdExt, proof: &[u8]) -> Result<ProvenBlock, ProofError> {
-    let header = proof::header(HEADER, &proof::single(HEADER, proof)?, id)?;
+    let header = header::header(HEADER, &proof::single(HEADER, proof)?, id)?;
     Ok(ProvenBlock::new(id, &header))
 }
 
@@ -124,22 +125,20 @@ fn forward(link: &BlockLinkForward) -> Result<ProvenBlock, ProofError> {
         let state = proof::open(STATE, &config_proof, &from.root_hash)?;
         State::read(STATE, &state)?.master(STATE)?.config
     } else {
-        let header = proof::header(CONFIG, &config_proof, from)?;
-        if !header.info.key_block {
+        let header = header::header(CONFIG, &config_proof, from)?;
+        if !header.is_key {
             return Err(ProofError::wrong(LINK, "it says forward from a block that is no key block"));
         }
-        let extra = header.block.load_extra().map_err(|e| ProofError::unreadable(CONFIG, e))?;
-        state::config_of_block(&extra).map_err(|e| ProofError::unreadable(CONFIG, e))?
+        header.config().map_err(|e| ProofError::unreadable(CONFIG, e))?
     };
     // The signatures first: what the header says is believed, even that it is of an unknown kind, when it is signed.
     let session = Validators::read(&config)?.check(to, &link.signatures)?;
-    let header = proof::header(HEADER, &proof::single(HEADER, &link.dest_proof)?, to)?;
-    let info = &header.info;
-    same("the session of the signatures", info.gen_catchain_seqno, session.catchain_seqno, u32::to_string)?;
-    same("the hash of the validators", info.gen_validator_list_hash_short, session.hash_short, u32::to_string)?;
-    same("the kind of a block", info.key_block, link.to_key_block, |key| format!("key block: {key}"))?;
+    let header = header::header(HEADER, &proof::single(HEADER, &link.dest_proof)?, to)?;
+    same("the session of the signatures", header.catchain_seqno, session.catchain_seqno, u32::to_string)?;
+    same("the hash of the validators", header.validators_hash, session.hash_short, u32::to_string)?;
+    same("the kind of a block", header.is_key, link.to_key_block, |key| format!("key block: {key}"))?;
     // A key block between the two might have other validators, so that those of the first have no say any more.
-    same("the key block before a block", from.seqno, info.prev_key_block_seqno, u32::to_string)?;
+    same("the key block before a block", from.seqno, header.previous_key, u32::to_string)?;
     Ok(ProvenBlock::new(to, &header))
 }
 
@@ -150,7 +149,7 @@ fn back(link: &BlockLinkBack) -> Result<Option<ProvenBlock>, ProofError> {
     if to.seqno >= from.seqno {
         return Err(ProofError::wrong(LINK, "it says back, and leads forward"));
     }
-    let header = proof::header(HEADER, &proof::single(HEADER, &link.proof)?, from)?;
+    let header = header::header(HEADER, &proof::single(HEADER, &link.proof)?, from)?;
     let state = proof::open(STATE, &proof::single(STATE, &link.state_proof)?, &header.state)?;
     let master = State::read(STATE, &state)?.master(STATE)?;
     let named = master
@@ -163,7 +162,7 @@ fn back(link: &BlockLinkBack) -> Result<Option<ProvenBlock>, ProofError> {
     if to.seqno == 0 {
         return Ok(None);
     }
-    let header = proof::header(HEADER, &proof::single(HEADER, &link.dest_proof)?, to)?;
-    same("the kind of a block", header.info.key_block, link.to_key_block, |key| format!("key block: {key}"))?;
+    let header = header::header(HEADER, &proof::single(HEADER, &link.dest_proof)?, to)?;
+    same("the kind of a block", header.is_key, link.to_key_block, |key| format!("key block: {key}"))?;
     Ok(Some(ProvenBlock::new(to, &header)))
 }

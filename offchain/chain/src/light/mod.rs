@@ -23,6 +23,7 @@ mod contents;
 mod error;
 mod feed;
 mod follow;
+mod header;
 mod links;
 mod pool;
 mod proof;

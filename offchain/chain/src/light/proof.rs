@@ -1,10 +1,8 @@
 //! Bags of cells and Merkle proofs from servers.
 
-use cocoon_lite::BlockIdExt;
 use tycho_types::boc::de::{BocHeader, Options, ProcessedCells};
-use tycho_types::cell::{Cell, CellFamily, CellType, HashBytes};
+use tycho_types::cell::{Cell, CellFamily, HashBytes};
 use tycho_types::merkle::MerkleProof;
-use tycho_types::models::{Block, BlockInfo, ShardIdent};
 
 use super::error::{ProofError, same};
 
@@ -78,41 +76,4 @@ pub(super) fn whole(what: &'static str, root: Cell, hash: &HashBytes) -> Result<
     }
     same(what, *hash, *root.repr_hash(), HashBytes::to_string)?;
     Ok(root)
-}
-
-/// A block's header, proven.
-#[derive(Clone, Debug)]
-pub(super) struct Header {
-    pub info: BlockInfo,
-    pub block: Block,
-    /// Hash of the state after the block.
-    pub state: HashBytes,
-}
-
-/// Reads the header of this block.
-pub(super) fn header(what: &'static str, proof: &Cell, id: &BlockIdExt) -> Result<Header, ProofError> {
-    let root = open(what, proof, &id.root_hash)?;
-    // Anything that cannot be read from here on has the hash of a real block, if the id is one's.
-    let unreadable = |e: tycho_types::error::Error| match e {
-        tycho_types::error::Error::InvalidTag => ProofError::unsupported(what, "a block of another format"),
-        other => ProofError::unreadable(what, other),
-    };
-    let block: Block = root.parse().map_err(unreadable)?;
-    let info = block.load_info().map_err(unreadable)?;
-    if info.version != 0 {
-        return Err(ProofError::unsupported(what, format_args!("a block of version {}", info.version)));
-    }
-    let shard = ShardIdent::new(id.workchain, id.shard);
-    same(what, shard, Some(info.shard), |shard| format!("a block of shard {shard:?}"))?;
-    same(what, id.seqno, info.seqno, |seqno| format!("block {seqno}"))?;
-    let state = new_state(block.state_update.inner()).ok_or_else(|| ProofError::wrong(what, "it names no state"))?;
-    Ok(Header { info, block, state })
-}
-
-/// The second hash of an update: that of the state after the block. The update's own cell has it, whatever is pruned below.
-fn new_state(update: &Cell) -> Option<HashBytes> {
-    let mut slice = update.as_slice_allow_exotic();
-    (slice.load_u8().ok()? == CellType::MerkleUpdate.to_byte()).then_some(())?;
-    slice.skip_first(256, 0).ok()?;
-    slice.load_u256().ok()
 }

@@ -1,17 +1,13 @@
-//! What is read of states and blocks of which only a part is there.
-//!
-//! The types of the cell library read whole structures. Servers prune what was not asked for, and not all prune the same; these
-//! functions read no more than they return.
+//! What is read of a state of which only a part is there. As for blocks, no more is read than is needed.
 
 use cocoon_lite::BlockIdExt;
 use tycho_types::cell::{Cell, CellSlice, HashBytes, Load};
 use tycho_types::dict::{AugDict, Dict};
 use tycho_types::error::Error;
-use tycho_types::models::{
-    BlockExtra, BlockchainConfigParams, KeyBlockRef, KeyMaxLt, ShardAccounts, ShardFees, ShardIdent,
-};
+use tycho_types::models::{BlockchainConfigParams, DepthBalanceInfo, KeyBlockRef, KeyMaxLt, ShardIdent};
 
 use super::error::ProofError;
+use super::header::config;
 
 /// A state, as far as it is needed.
 pub(super) struct State {
@@ -26,6 +22,23 @@ pub(super) struct Master {
     pub shards: Dict<i32, Cell>,
     pub config: BlockchainConfigParams,
     history: Cell,
+}
+
+/// An account in a state. Its own cells need not be there.
+pub(super) struct Entry {
+    pub hash: HashBytes,
+    pub last_trans_hash: HashBytes,
+    pub last_trans_lt: u64,
+}
+
+impl<'a> Load<'a> for Entry {
+    fn load_from(slice: &mut CellSlice<'a>) -> Result<Self, Error> {
+        Ok(Self {
+            hash: *slice.load_reference()?.hash(0),
+            last_trans_hash: slice.load_u256()?,
+            last_trans_lt: slice.load_u64()?,
+        })
+    }
 }
 
 impl State {
@@ -51,9 +64,10 @@ impl State {
         })
     }
 
-    /// The accounts.
-    pub fn accounts(&self) -> Result<ShardAccounts, Error> {
-        self.accounts.parse()
+    /// What there is of an account; none if there is none.
+    pub fn account(&self, address: &HashBytes) -> Result<Option<Entry>, Error> {
+        let accounts: AugDict<HashBytes, DepthBalanceInfo, Entry> = self.accounts.parse()?;
+        Ok(accounts.get(address)?.map(|(_, entry)| entry))
     }
 
     /// What only the masterchain's state has.
@@ -130,25 +144,4 @@ fn shard(workchain: i32, shard: u64, mut slice: CellSlice<'_>) -> Result<BlockId
     // The masterchain block that registered it, and its logical times.
     slice.skip_first(32 + 64 + 64, 0)?;
     Ok(BlockIdExt { workchain, shard, seqno, root_hash: slice.load_u256()?, file_hash: slice.load_u256()? })
-}
-
-/// The configuration in a key block.
-pub(super) fn config_of_block(extra: &BlockExtra) -> Result<BlockchainConfigParams, Error> {
-    let custom = extra.custom.as_ref().ok_or(Error::InvalidData)?;
-    let mut slice = custom.inner().as_slice()?;
-    if slice.load_u16()? != 0xcca5 {
-        return Err(Error::InvalidTag);
-    }
-    if !slice.load_bit()? {
-        return Err(Error::InvalidData);
-    }
-    Dict::<i32, Cell>::load_from(&mut slice)?;
-    ShardFees::load_from(&mut slice)?;
-    slice.load_reference()?;
-    config(&mut slice)
-}
-
-fn config(slice: &mut CellSlice<'_>) -> Result<BlockchainConfigParams, Error> {
-    let _address = slice.load_u256()?;
-    Ok(BlockchainConfigParams::from_raw(slice.load_reference_cloned()?))
 }

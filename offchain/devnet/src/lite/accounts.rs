@@ -104,10 +104,10 @@ impl Responder<'_> {
             Ok(output) => {
                 let items = output.stack.iter().map(to_vm).collect::<Result<Vec<_>, _>>();
                 let items = items.map_err(|e| wrong("a result", &e))?;
-                Ok((0, Boc::encode(CellBuilder::build_from(&Stack::with_items(items))?)))
+                Ok((0, Boc::encode(CellBuilder::build_from(Stack::with_items(items))?)))
             }
             Err(GetterError::Exit { exit_code, .. }) => {
-                Ok((exit_code, Boc::encode(CellBuilder::build_from(&Stack::with_items(vec![]))?)))
+                Ok((exit_code, Boc::encode(CellBuilder::build_from(Stack::with_items(vec![]))?)))
             }
             Err(GetterError::NoCode { .. }) => Ok((NO_CODE, vec![])),
             Err(e) => Err(Failure::Broken(e.to_string())),

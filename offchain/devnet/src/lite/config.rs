@@ -20,6 +20,9 @@ const WITH_ACCOUNTS: u32 = 64;
 /// What else of the configuration: bit, and parameters.
 const WITH_PARAMS: [(u32, &[u32]); 4] = [(16, &[28, 32, 33, 34, 35, 36, 37]), (32, &[31]), (256, &[12]), (512, &[8])];
 
+/// An answer has the counters of at most so many validators.
+const MAX_VALIDATORS: usize = 1000;
+
 /// Contracts can see so many of the last blocks, and of the last whose numbers are whole hundreds.
 const VISIBLE_BLOCKS: u32 = 16;
 
@@ -102,7 +105,35 @@ impl Responder<'_> {
         })
     }
 
-    pub fn validator_stats(&self, _: &queries::GetValidatorStats) -> Result<answers::ValidatorStats, Failure> {
-        Err(Failure::NotReady("this network keeps no statistics of who made its blocks".to_owned()))
+    pub fn validator_stats(&self, query: &queries::GetValidatorStats) -> Result<answers::ValidatorStats, Failure> {
+        let known = self.a_block(&query.id)?;
+        let limit = usize::try_from(query.limit).unwrap_or(usize::MAX).min(MAX_VALIDATORS);
+        let (mut count, mut complete) = (0usize, true);
+        let stats = proof::master_state(&self.state(&known)?, |extra| {
+            let stats = extra.block_create_stats.as_ref().ok_or(Error::InvalidData)?;
+            for entry in stats.iter() {
+                let (key, entry) = entry?;
+                let newest = entry.mc_blocks.updated_at.max(entry.shard_blocks.updated_at);
+                if query.start_after.is_some_and(|after| key <= after)
+                    || query.modified_after.is_some_and(|time| newest < time)
+                {
+                    continue;
+                }
+                if count == limit {
+                    complete = false;
+                    break;
+                }
+                count += 1;
+            }
+            Ok(())
+        })?;
+        Ok(answers::ValidatorStats {
+            mode: query.mode & 0xff,
+            id: query.id.clone(),
+            count: u32::try_from(count).unwrap_or(u32::MAX),
+            complete,
+            state_proof: Boc::encode(proof::header(&known.root)?),
+            data_proof: Boc::encode(stats),
+        })
     }
 }
