@@ -6,11 +6,12 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use cocoon_chain::light::LightClient;
 use cocoon_chain::{BlockFeed, Chain, ChainError, NetworkBlock};
 use cocoon_e2e::*;
 use cocoon_localnet::{LocalNet, Service};
 use cocoon_node::channels;
-use cocoon_protocol::{Nano, UnixSeconds};
+use cocoon_protocol::{Nano, Role, UnixSeconds};
 use cocoon_watcher::{Follower, Index, Tower, TowerError, api};
 use futures::StreamExt;
 use serde_json::Value;
@@ -92,6 +93,12 @@ async fn an_index_knows_what_the_chain_knows_and_is_the_same_however_it_was_made
     pieces.read(|db| db.query_row("SELECT 1", [], |_| Ok(()))).unwrap();
     Follower::new(pieces.clone()).catch_up(&Until(&*net.chain, whole.seqno())).await.unwrap();
     assert_eq!(pieces.digest().unwrap(), whole.digest().unwrap());
+
+    // Through a liteserver that is not trusted: the same blocks, the same rows.
+    let light = LightClient::connect(net.light_settings(Role::Client).unwrap()).await.unwrap();
+    let proven = index(&net, &folder.path().join("proven.db")).await;
+    Follower::new(proven.clone()).catch_up(&Until(&light, whole.seqno())).await.unwrap();
+    assert_eq!(proven.digest().unwrap(), whole.digest().unwrap());
 
     let other = Index::open(&folder.path().join("whole.db"), net.chain.config().await.unwrap(), client);
     assert!(other.err().unwrap().to_string().contains("use another file"));

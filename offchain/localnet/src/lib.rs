@@ -23,7 +23,7 @@ use cocoon_attest::{Measurements, image_id};
 use cocoon_chain::light::{GlobalConfig, LightClient, LightSettings};
 use cocoon_chain::{Chain, Wallet, WalletVersion};
 use cocoon_client::{Client, ClientConfig};
-use cocoon_devnet::{Devnet, LiteServer};
+use cocoon_devnet::{Devnet, Fault, LiteServer};
 use cocoon_engine::identity::Manifest;
 use cocoon_engine::{Engine, MistralConfig, MistralEngine, SealedModel};
 use cocoon_link::LinkConfig;
@@ -70,6 +70,8 @@ pub struct NetConfig {
     pub report_from: Nano,
     /// Where the liteserver listens; port 0 is any free one.
     pub lite: SocketAddr,
+    /// More liteservers, each with a fault, named before the honest one in the network's file.
+    pub liars: Vec<Fault>,
 }
 
 impl NetConfig {
@@ -88,6 +90,7 @@ impl NetConfig {
             claims: cocoon_watcher::DEFAULT_POLICY,
             report_from: Nano::new(200_000_000),
             lite: SocketAddr::from(([127, 0, 0, 1], 0)),
+            liars: vec![],
         }
     }
 
@@ -152,6 +155,7 @@ pub struct LocalNet {
     /// The network's file, as TON's tools expect it.
     pub global_config: serde_json::Value,
     lite: LiteServer,
+    _liars: Vec<LiteServer>,
     secrets: Secrets,
     vendor: Arc<Simulator>,
     dir: PathBuf,
@@ -190,7 +194,23 @@ impl LocalNet {
         say("starting an embedded TON network");
         let chain = Arc::new(Devnet::open(&dir.join("chain")).await.context("starting the chain")?);
         let lite = chain.serve_lite(config.lite).await.context("starting the liteserver")?;
-        let global_config = chain.global_config(&lite).await?;
+        let mut global_config = chain.global_config(&lite).await?;
+        let mut liars = vec![];
+        for fault in &config.liars {
+            let liar = chain
+                .serve_lite(SocketAddr::from(([127, 0, 0, 1], 0)))
+                .await
+                .context("starting a faulty liteserver")?;
+            let named = chain.global_config(&liar).await?;
+            if let (Some(servers), Some(server)) = (
+                global_config.get_mut("liteservers").and_then(|servers| servers.as_array_mut()),
+                named.pointer("/liteservers/0"),
+            ) {
+                servers.insert(0, server.clone());
+            }
+            liar.set_fault(Some(fault.clone()));
+            liars.push(liar);
+        }
         let file = dir.join(GLOBAL_CONFIG);
         let text = serde_json::to_string_pretty(&global_config)?;
         std::fs::write(&file, text).with_context(|| format!("writing {}", file.display()))?;
@@ -238,6 +258,7 @@ impl LocalNet {
             model,
             global_config,
             lite,
+            _liars: liars,
             secrets,
             vendor,
             dir,
