@@ -85,7 +85,7 @@ impl Answer {
 
 /// Sends the question; the answer is carried on by a task of its own.
 pub(crate) async fn ask(session: Arc<Session>, offer: Offer, body: Bytes) -> Result<Answer, Fault> {
-    let asked = send(&session, &offer, &body).await?;
+    let (offer, asked) = send(&session, &offer, &body).await?;
     let (sender, events) = mpsc::channel(QUEUE);
     let exchange = Exchange { session, asked, offer, body, events: sender };
     tokio::spawn(exchange.run());
@@ -101,8 +101,8 @@ struct Asked {
 }
 
 /// Seals the question to the workers that this client has verified itself, and sends it.
-async fn send(session: &Session, offer: &Offer, body: &Bytes) -> Result<Asked, Fault> {
-    let candidates = session.candidates(offer)?;
+async fn send(session: &Session, offer: &Offer, body: &Bytes) -> Result<(Offer, Asked), Fault> {
+    let (offer, candidates) = session.verified(offer).await?;
     let sealed = cocoon_seal::seal(body, session.network(), &offer.model, &candidates, &mut rand::rngs::OsRng);
     let (question, keys) = sealed.map_err(|e| Fault::new(FaultCode::Internal, e.to_string()))?;
     let request = request_hash(&question.body);
@@ -115,7 +115,7 @@ async fn send(session: &Session, offer: &Offer, body: &Bytes) -> Result<Asked, F
     };
     let mut wire = session.open().await?;
     wire.send(&ToPayee::Request(asking)).await.map_err(gone)?;
-    Ok(Asked { wire, request, keys })
+    Ok((offer, Asked { wire, request, keys }))
 }
 
 /// Before anything was paid.
@@ -261,8 +261,8 @@ impl Exchange {
         let mut frame = receive(&mut self.asked.wire, self.session.patience()).await.map_err(gone)?;
         if matches!(&frame, ToPayer::Fault(fault) if fault.code == FaultCode::OffersChanged) {
             // The workers came and went since the offer was read: once more, for those that are here now.
-            self.offer = self.session.offer(&self.offer.name).await?;
-            self.asked = send(&self.session, &self.offer, &self.body).await?;
+            let offer = self.session.offer(&self.offer.name).await?;
+            (self.offer, self.asked) = send(&self.session, &offer, &self.body).await?;
             frame = receive(&mut self.asked.wire, self.session.patience()).await.map_err(gone)?;
         }
         let (prompt, max_completion, evidence, acceptance, salt) = match frame {

@@ -20,6 +20,9 @@ use crate::ClientConfig;
 /// How long to wait for a worker that is on its way back.
 const OFFER_PATIENCE: Duration = Duration::from_secs(5);
 
+/// Workers that this client has verified, with the keys to seal questions to them.
+pub(crate) type Verified = Vec<(NodePublicKey, SealingPublicKey)>;
+
 /// An attested link to a proxy with a channel that pays it.
 pub(crate) struct Session {
     node: Arc<Node>,
@@ -115,6 +118,24 @@ impl Session {
         }
     }
 
+    /// Waits until the offer has workers that this client has verified: their certificates may have run out a moment ago.
+    pub async fn verified(&self, offer: &Offer) -> Result<(Offer, Verified), Fault> {
+        let mut changes = self.offers.clone();
+        let deadline = tokio::time::Instant::now() + self.config.patience.min(OFFER_PATIENCE);
+        let mut offer = offer.clone();
+        loop {
+            changes.mark_unchanged();
+            let refused = match self.candidates(&offer) {
+                Ok(verified) => return Ok((offer, verified)),
+                Err(fault) => fault,
+            };
+            if !matches!(tokio::time::timeout_at(deadline, changes.changed()).await, Ok(Ok(()))) {
+                return Err(refused);
+            }
+            offer = self.offer(&offer.name).await?;
+        }
+    }
+
     /// A stream for one question.
     pub async fn open(&self) -> Result<Wire<ToPayee, ToPayer>, Fault> {
         let stream = self.link.open().map_err(|e| {
@@ -134,7 +155,7 @@ impl Session {
     ///
     /// # Errors
     /// Says what is wrong with the last one when none is left.
-    pub fn candidates(&self, offer: &Offer) -> Result<Vec<(NodePublicKey, SealingPublicKey)>, Fault> {
+    fn candidates(&self, offer: &Offer) -> Result<Verified, Fault> {
         let mut refused = None;
         let mut verified = vec![];
         for candidate in offer.candidates.iter().take(MAX_CANDIDATES) {

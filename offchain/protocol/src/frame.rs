@@ -145,7 +145,7 @@ pub struct Books {
     pub receipt: Option<SignedReceipt>,
 }
 
-/// First frame on a session stream, from the side that dialled.
+/// From the side that dialled, on a session stream: who it is, once, and what has changed since.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum SessionOpen {
     /// A client introduces itself and the channel that it pays from.
@@ -162,6 +162,11 @@ pub enum SessionOpen {
         /// Books of channels that this proxy opened before.
         books: Vec<(ChannelTerms, Books)>,
         /// What clients need in order to seal questions to it.
+        candidate: Box<Candidate>,
+    },
+    /// Later, from a worker whose certificate was renewed: what clients need from now on.
+    Renewed {
+        /// The same key, certified anew.
         candidate: Box<Candidate>,
     },
 }

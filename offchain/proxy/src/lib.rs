@@ -222,14 +222,22 @@ impl Proxy {
         }
         let ready = SessionReady::Worker { channel: channel.terms().clone() };
         wire.send(&ready).await.map_err(|e| Fault::new(FaultCode::Protocol, e.to_string()))?;
-        let candidate = Arc::new(candidate);
+        let candidate = Arc::new(Mutex::new(candidate));
         let session =
             |offer| WorkerSession::new(link.clone(), offer, candidate.clone(), channel.clone(), self.patience());
         let sessions = offers.into_iter().map(|offer| Arc::new(session(offer)));
-        let _registered = self.workers.add(sessions.collect());
+        let registered = self.workers.add(sessions.collect());
         tracing::info!(worker = %key, "a worker is serving");
+        let renewals = async {
+            loop {
+                match wire.recv().await {
+                    Ok(SessionOpen::Renewed { candidate }) => registered.renew(*candidate),
+                    other => return ended(other),
+                }
+            }
+        };
         tokio::select! {
-            frame = wire.recv() => ended(frame),
+            ended = renewals => ended,
             reason = link.closed() => {
                 tracing::info!(worker = %key, %reason, "a worker has gone");
                 Ok(())
@@ -320,7 +328,7 @@ fn acceptable(offers: &[Offer], registry: &RegistryView, now: UnixSeconds) -> Re
     Ok(())
 }
 
-/// A session stream carries nothing after its first frames; its end is the session's.
+/// The end of a session stream is the session's.
 fn ended(frame: Result<SessionOpen, WireError>) -> Result<(), Fault> {
     match frame {
         Err(_) => Ok(()),

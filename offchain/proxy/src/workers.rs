@@ -23,7 +23,7 @@ pub(crate) struct WorkerSession {
     link: Link,
     offer: Offer,
     /// What clients need in order to seal questions to it.
-    candidate: Arc<Candidate>,
+    candidate: Arc<Mutex<Candidate>>,
     channel: Arc<PayerChannel>,
     load: Mutex<Load>,
     patience: Duration,
@@ -33,7 +33,7 @@ impl WorkerSession {
     pub fn new(
         link: Link,
         offer: Offer,
-        candidate: Arc<Candidate>,
+        candidate: Arc<Mutex<Candidate>>,
         channel: Arc<PayerChannel>,
         patience: Duration,
     ) -> Self {
@@ -104,7 +104,7 @@ impl Workers {
         for session in &sessions {
             let mut offer = session.offer.clone();
             offer.price = offer.price.with_fee(fee_bps);
-            offer.candidates = vec![(*session.candidate).clone()];
+            offer.candidates = vec![session.candidate.lock().clone()];
             match offers.iter_mut().find(|o| o.model == offer.model) {
                 None => offers.push(offer),
                 Some(known) => {
@@ -163,6 +163,16 @@ impl Workers {
 pub(crate) struct Registered {
     workers: Arc<Workers>,
     sessions: Vec<Arc<WorkerSession>>,
+}
+
+impl Registered {
+    /// The worker's certificate was renewed.
+    pub fn renew(&self, candidate: Candidate) {
+        if let Some(session) = self.sessions.first() {
+            *session.candidate.lock() = candidate;
+        }
+        self.workers.changed.send_modify(|n| *n += 1);
+    }
 }
 
 impl Drop for Registered {

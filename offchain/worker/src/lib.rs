@@ -132,13 +132,12 @@ impl Worker {
         };
         // Lives as long as the session, and the link no longer than the certificate.
         let sealing = SealingKey::generate(&mut rand::rngs::OsRng);
-        let valid_until = self.node.now().plus(SEALING_KEY_LIFE);
-        let announcement = sealing.announce(self.network(), valid_until, self.node_key());
+        let mut evidence = self.evidence();
         let open = SessionOpen::Worker {
             owner: self.config.owner.clone(),
             offers: vec![offer],
             books: self.node.payee_books(&key),
-            candidate: Box::new(Candidate { evidence: self.evidence(), announcement }),
+            candidate: self.candidate(&sealing, &evidence),
         };
         wire.send(&open).await?;
         let ready =
@@ -152,7 +151,9 @@ impl Worker {
             return Err(WorkerError::Protocol);
         }
         let channel = self.node.payee_channel(&terms).await?;
-        let session = Arc::new(WorkerSession { channel: channel.clone(), sealing });
+        let sealing = Arc::new(sealing);
+        let session = Arc::new(WorkerSession { channel: channel.clone(), sealing: sealing.clone() });
+        let mut head = self.node.chain().subscribe();
         tracing::info!(channel = %channel.address(), deposit = %channel.with(|b| b.deposit()), "serving a proxy");
         loop {
             tokio::select! {
@@ -163,6 +164,15 @@ impl Worker {
                     }
                     Err(reason) => return Ok(reason),
                 },
+                // A certificate is renewed, if at all, when there is a new block.
+                Ok(()) = head.changed() => {
+                    let now = self.evidence();
+                    if now != evidence {
+                        evidence = now;
+                        let candidate = self.candidate(&sealing, &evidence);
+                        wire.send(&SessionOpen::Renewed { candidate }).await?;
+                    }
+                }
                 frame = wire.recv() => match frame {
                     Ok(SessionReady::Refused(fault)) => return Err(WorkerError::Refused(fault)),
                     Ok(_) => {}
@@ -214,6 +224,13 @@ impl Worker {
         self.node.image()
     }
 
+    /// What clients need in order to seal questions to this worker.
+    fn candidate(&self, sealing: &SealingKey, evidence: &[u8]) -> Box<Candidate> {
+        let valid_until = self.now().plus(SEALING_KEY_LIFE);
+        let announcement = sealing.announce(self.network(), valid_until, self.node_key());
+        Box::new(Candidate { evidence: evidence.to_vec(), announcement })
+    }
+
     /// The certificate that proves to clients what signs the receipts.
     pub(crate) fn evidence(&self) -> Vec<u8> {
         self.node.evidence()
@@ -226,7 +243,7 @@ const SEALING_KEY_LIFE: u32 = 86_400;
 /// What the answers of one session share.
 pub(crate) struct WorkerSession {
     pub channel: Arc<PayeeChannel>,
-    pub sealing: SealingKey,
+    pub sealing: Arc<SealingKey>,
 }
 
 struct CloseOnDrop(Link);
