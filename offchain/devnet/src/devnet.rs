@@ -59,12 +59,14 @@ pub struct Settings {
     pub clock: Box<dyn Clock>,
     /// How often a block is made when nothing happens; never if absent.
     pub tick: Option<Duration>,
+    /// Which network it is, if it is new; an old one must be the same. [`GlobalId::DEVNET`] if absent.
+    pub network: Option<GlobalId>,
 }
 
 impl Default for Settings {
     /// In memory, with the machine's clock and a block every second.
     fn default() -> Self {
-        Self { folder: None, clock: Box::new(SystemClock), tick: Some(Duration::from_secs(1)) }
+        Self { folder: None, clock: Box::new(SystemClock), tick: Some(Duration::from_secs(1)), network: None }
     }
 }
 
@@ -110,7 +112,7 @@ impl Devnet {
 
     /// A network.
     pub async fn start(settings: Settings) -> Result<Self, DevnetError> {
-        let network = genesis::config()?.global_id();
+        let network = settings.network.unwrap_or(GlobalId::DEVNET);
         let giver = genesis::giver(network).map_err(Box::new)?;
         let address = giver.address().clone();
         let (jobs, queue) = mpsc::channel(QUEUE);
@@ -118,7 +120,7 @@ impl Devnet {
         let tick = settings.tick;
         std::thread::Builder::new()
             .name("devnet".to_owned())
-            .spawn(move || match Core::new(settings, giver) {
+            .spawn(move || match Core::new(settings, network, giver) {
                 Ok(core) => {
                     if ready.send(Ok((core.heads.subscribe(), core.config.subscribe()))).is_ok() {
                         core.run(queue);
@@ -241,6 +243,12 @@ impl Devnet {
         self.call(move |core| core.answer(&query, fault)).await
     }
 
+    /// Copies the network as it is now into a folder, from which another can be opened that goes on from here.
+    pub async fn snapshot(&self, folder: &Path) -> Result<(), DevnetError> {
+        let folder = folder.to_owned();
+        self.call(move |core| core.store.copy_to(&folder)).await?
+    }
+
     /// Ends the network, and waits until its store is closed. Other handles then say that it is stopped.
     pub async fn stop(&self) {
         let (done, is_done) = oneshot::channel();
@@ -335,7 +343,7 @@ impl Chain for Devnet {
 }
 
 impl Core {
-    fn new(settings: Settings, giver: Wallet) -> Result<Self, DevnetError> {
+    fn new(settings: Settings, network: GlobalId, giver: Wallet) -> Result<Self, DevnetError> {
         let config_hash = Hash256(Boc::file_hash(genesis::CONFIG).0);
         let store = match &settings.folder {
             Some(folder) => Store::open(folder, config_hash)?,
@@ -349,7 +357,7 @@ impl Core {
             }
             None => {
                 let state = LedgerState::genesis(&giver, settings.clock.now()).map_err(block_error)?;
-                let zerostates = genesis::zerostates(&state).map_err(|e| DevnetError::Block(e.to_string()))?;
+                let zerostates = genesis::zerostates(network, &state).map_err(|e| DevnetError::Block(e.to_string()))?;
                 store.begin(&state, &zerostates, opened.offset)?;
                 (state, vec![zerostates])
             }
@@ -359,6 +367,9 @@ impl Core {
         let is_waiting = |message: &Routed| state.queue.contains_key(&message.place());
         let chains = Chains::read(tip, is_waiting).map_err(|e| damaged(&e))?;
         let config = Arc::new(network_config(&chains)?);
+        if config.global_id() != network {
+            return Err(store.other_network(config.global_id(), network));
+        }
         let ledger = Ledger::new(&config, state).map_err(block_error)?;
         let (heads, _) = watch::channel(ledger.head());
         let (config, _) = watch::channel(config);

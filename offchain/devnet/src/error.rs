@@ -52,6 +52,22 @@ pub enum DevnetError {
         /// Hash of the configuration of this program.
         expected: String,
     },
+    /// The store belongs to another network.
+    #[error("the devnet's store {} is of network {found}, not {expected}; name the right one, or choose another folder", path.display())]
+    OtherNetwork {
+        /// The file.
+        path: PathBuf,
+        /// The network that it is.
+        found: cocoon_protocol::GlobalId,
+        /// The network that was expected.
+        expected: cocoon_protocol::GlobalId,
+    },
+    /// There is a network already where a copy of another was to go.
+    #[error("there is a network in {} already; choose another folder for the copy", path.display())]
+    Occupied {
+        /// The file.
+        path: PathBuf,
+    },
     /// The built-in configuration cannot be used.
     #[error(transparent)]
     Config(#[from] ConfigError),

@@ -33,10 +33,11 @@ pub fn config() -> Result<NetworkConfig, DevnetError> {
 /// Capabilities whose formats the blocks of this network do not use: metadata in envelopes, and deferred messages.
 const UNUSED_CAPABILITIES: u64 = 0x80 | 0x100;
 
-/// The configuration of a network that begins with this state of the basechain: the built-in one with the network's only
-/// validator in it, and without a reward for blocks, because all the money that there is exists from the beginning.
-pub fn network_config(basechain: &Sealed) -> Result<BlockchainConfig, Error> {
+/// The configuration of a network that begins with this state of the basechain: the built-in one with the network's id and
+/// only validator in it, and without a reward for blocks, because all the money that there is exists from the beginning.
+pub fn network_config(network: GlobalId, basechain: &Sealed) -> Result<BlockchainConfig, Error> {
     let mut params = BlockchainConfigParams::from_raw(Boc::decode(CONFIG).map_err(|_| Error::InvalidData)?);
+    params.set_global_id(network.0)?;
     let version = params.get_global_version()?;
     let used = u64::from(version.capabilities) & !UNUSED_CAPABILITIES;
     params.set_global_version(&GlobalVersion { capabilities: used.into(), ..version })?;
@@ -56,16 +57,15 @@ pub fn network_config(basechain: &Sealed) -> Result<BlockchainConfig, Error> {
 }
 
 /// The first states of both chains: the giver's account, and nothing else.
-pub fn zerostates(state: &LedgerState) -> Result<Pair, Error> {
+pub fn zerostates(network: GlobalId, state: &LedgerState) -> Result<Pair, Error> {
     let mut accounts = ShardAccounts::new();
     for (address, entry) in &state.accounts {
         let balance = entry.load_account()?.map(|account| account.balance).unwrap_or_default();
         accounts.set(address.address, DepthBalanceInfo { split_depth: 0, balance }, entry)?;
     }
-    let params = BlockchainConfigParams::from_raw(Boc::decode(CONFIG).map_err(|_| Error::InvalidData)?);
-    let genesis = Genesis { global_id: params.get_global_id()?, utime: state.head.utime, accounts };
+    let genesis = Genesis { global_id: network.0, utime: state.head.utime, accounts };
     let base = genesis.base()?;
-    let config = network_config(&base)?;
+    let config = network_config(network, &base)?;
     let validator = Validator::new(&config)?;
     let master = genesis.master(&base, config, &validator)?;
     Ok(Pair { base, master })

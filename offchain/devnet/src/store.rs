@@ -7,9 +7,9 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
 use cocoon_chain::Head;
-use cocoon_protocol::{Hash256, Nano, StdAddr, UnixSeconds};
+use cocoon_protocol::{GlobalId, Hash256, Nano, StdAddr, UnixSeconds};
 use redb::backends::InMemoryBackend;
-use redb::{Database, Durability, ReadableDatabase, ReadableTable, TableDefinition};
+use redb::{Database, Durability, ReadTransaction, ReadableDatabase, ReadableTable, TableDefinition, WriteTransaction};
 use serde::{Deserialize, Serialize};
 use tycho_types::boc::{Boc, BocRepr};
 use tycho_types::cell::{Cell, HashBytes};
@@ -43,6 +43,9 @@ const MASTER: TableDefinition<'_, u32, &[u8]> = TableDefinition::new("masterchai
 const STATES: TableDefinition<'_, u32, &[u8]> = TableDefinition::new("states");
 /// Logical time and hash, both big endian, to message.
 const QUEUE: TableDefinition<'_, [u8; 40], &[u8]> = TableDefinition::new("queue");
+
+/// Name of the file in the network's folder.
+const FILE: &str = "devnet.redb";
 
 const CHAIN: &str = "chain";
 
@@ -135,7 +138,7 @@ impl Store {
     /// Opens or makes the store in a folder; `config` is the hash of the network's configuration.
     pub fn open(folder: &Path, config: Hash256) -> Result<Self, DevnetError> {
         std::fs::create_dir_all(folder).map_err(|source| DevnetError::Folder { path: folder.to_owned(), source })?;
-        let path = folder.join("devnet.redb");
+        let path = folder.join(FILE);
         let database = Database::create(&path).map_err(|e| match e {
             redb::DatabaseError::DatabaseAlreadyOpen => DevnetError::InUse { path: path.clone() },
             other => DevnetError::Store { path: path.clone(), source: Box::new(other.into()) },
@@ -427,6 +430,34 @@ impl Store {
         DevnetError::Store { path: self.path.clone(), source: Box::new(error) }
     }
 
+    /// Copies everything into a store in another folder.
+    pub fn copy_to(&self, folder: &Path) -> Result<(), DevnetError> {
+        let path = folder.join(FILE);
+        if path.exists() {
+            return Err(DevnetError::Occupied { path });
+        }
+        let copy = Self::open(folder, self.config)?;
+        let run = || -> Result<(), redb::Error> {
+            let read = self.database.begin_read()?;
+            let mut write = copy.database.begin_write()?;
+            write.set_durability(Durability::Immediate)?;
+            copy_table(&read, &write, META)?;
+            copy_table(&read, &write, ACCOUNTS)?;
+            copy_table(&read, &write, TRANSACTIONS)?;
+            copy_table(&read, &write, QUEUE)?;
+            for table in [BLOCKS, BASE, MASTER, STATES] {
+                copy_table(&read, &write, table)?;
+            }
+            Ok(write.commit()?)
+        };
+        run().map_err(|e| copy.io(e))
+    }
+
+    /// Says that the store is of another network.
+    pub(crate) fn other_network(&self, found: GlobalId, expected: GlobalId) -> DevnetError {
+        DevnetError::OtherNetwork { path: self.path.clone(), found, expected }
+    }
+
     /// Says that something in the store cannot be.
     pub(crate) fn damaged(&self, what: &str, why: impl std::fmt::Display) -> DevnetError {
         self.corrupt(what, why)
@@ -435,6 +466,19 @@ impl Store {
     fn corrupt(&self, what: &str, why: impl std::fmt::Display) -> DevnetError {
         DevnetError::Corrupt { path: self.path.clone(), what: what.to_owned(), why: why.to_string() }
     }
+}
+
+fn copy_table<K: redb::Key + 'static, V: redb::Value + 'static>(
+    from: &ReadTransaction,
+    to: &WriteTransaction,
+    table: TableDefinition<'_, K, V>,
+) -> Result<(), redb::Error> {
+    let mut copy = to.open_table(table)?;
+    for entry in from.open_table(table)?.iter()? {
+        let (key, value) = entry?;
+        copy.insert(key.value(), value.value())?;
+    }
+    Ok(())
 }
 
 /// What one commit writes.

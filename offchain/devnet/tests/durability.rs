@@ -6,9 +6,10 @@ mod common;
 use std::path::Path;
 use std::time::Duration;
 
-use cocoon_chain::{Chain, WalletVersion};
+use cocoon_chain::{Chain, Wallet, WalletVersion};
+use cocoon_devnet::block::Workchain;
 use cocoon_devnet::{Devnet, DevnetError, ManualClock, Settings, genesis};
-use cocoon_protocol::{Nano, UnixSeconds};
+use cocoon_protocol::{GlobalId, Nano, UnixSeconds};
 use common::{START, balance, funded, pay, wallet};
 
 async fn open(folder: &Path) -> Result<Devnet, DevnetError> {
@@ -17,7 +18,7 @@ async fn open(folder: &Path) -> Result<Devnet, DevnetError> {
 
 async fn open_at(folder: &Path, now: UnixSeconds) -> Result<Devnet, DevnetError> {
     let clock = Box::new(ManualClock::new(now));
-    Devnet::start(Settings { folder: Some(folder.to_owned()), clock, tick: None }).await
+    Devnet::start(Settings { folder: Some(folder.to_owned()), clock, tick: None, network: None }).await
 }
 
 #[tokio::test]
@@ -74,6 +75,48 @@ async fn what_was_on_its_way_arrives_after_reopening() {
     let later = devnet.supply().await.unwrap();
     assert!(later.totals.transactions > supply.totals.transactions);
     assert_eq!(later.sum(), genesis::SUPPLY);
+}
+
+#[tokio::test]
+async fn a_copy_goes_on_from_where_it_was_made() {
+    let (folder, copy) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let devnet = open(folder.path()).await.unwrap();
+    let alice = funded(&devnet, WalletVersion::V5R1, 1).await;
+    devnet.advance(Duration::from_secs(86_400)).await.unwrap();
+    devnet.snapshot(copy.path()).await.unwrap();
+    let error = devnet.snapshot(copy.path()).await.unwrap_err();
+    assert!(matches!(error, DevnetError::Occupied { .. }), "{error}");
+    let (head, supply) = (devnet.head().await.unwrap(), devnet.supply().await.unwrap());
+    alice.send_and_confirm(&devnet, &[pay(devnet.giver(), Nano::from_ton(9))]).await.unwrap().ok().unwrap();
+
+    let other = open(copy.path()).await.unwrap();
+    assert_eq!((other.head().await.unwrap(), other.supply().await.unwrap()), (head, supply));
+    let trace = alice.send_and_confirm(&other, &[pay(devnet.giver(), Nano::from_ton(1))]).await.unwrap();
+    trace.ok().unwrap();
+    common::check::check_from(&other, 1).await;
+    // The same clock, the same messages: to the byte what the first one made at this number.
+    let block =
+        |devnet: Devnet| async move { devnet.sealed(Workchain::Master, head.seqno).await.unwrap().unwrap().boc };
+    assert_eq!(block(devnet).await, block(other).await);
+}
+
+#[tokio::test]
+async fn a_network_has_the_id_that_it_began_with() {
+    let folder = tempfile::tempdir().unwrap();
+    let start = |network| {
+        let clock = Box::new(ManualClock::new(START));
+        Devnet::start(Settings { folder: Some(folder.path().to_owned()), clock, tick: None, network })
+    };
+    let devnet = start(Some(GlobalId(-77))).await.unwrap();
+    assert_eq!((devnet.network(), devnet.config().await.unwrap().global_id()), (GlobalId(-77), GlobalId(-77)));
+    let wallet = Wallet::new(common::key(1), WalletVersion::V5R1, GlobalId(-77)).unwrap();
+    devnet.faucet(wallet.address(), Nano::from_ton(5)).await.unwrap().ok().unwrap();
+    wallet.send_and_confirm(&devnet, &[pay(devnet.giver(), Nano::from_ton(1))]).await.unwrap().ok().unwrap();
+    common::check::check_from(&devnet, 1).await;
+    devnet.stop().await;
+    let error = start(None).await.err().expect("a refusal");
+    assert!(matches!(error, DevnetError::OtherNetwork { .. }) && error.to_string().contains("-77"), "{error}");
+    start(Some(GlobalId(-77))).await.unwrap();
 }
 
 #[tokio::test]

@@ -15,7 +15,7 @@ pub const START: UnixSeconds = UnixSeconds(1_760_000_000);
 /// A network in memory that makes blocks only when something happens, and its clock.
 pub async fn network() -> (Devnet, ManualClock) {
     let clock = ManualClock::new(START);
-    let settings = Settings { folder: None, clock: Box::new(clock.clone()), tick: None };
+    let settings = Settings { folder: None, clock: Box::new(clock.clone()), tick: None, network: None };
     (Devnet::start(settings).await.unwrap(), clock)
 }
 
