@@ -1,8 +1,8 @@
 // The outer shape of what a channel accepts: values, bodies, terms, and what it never does.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Address, Cell, beginCell, external } from '@ton/core';
-import { CHALLENGE, Channel, EVIDENCE_VALUE, Err, FEE_BPS, MIN_VALUE, Op, RESERVE, evidence } from '../support/channel';
+import { Address, Cell, beginCell, contractAddress, external } from '@ton/core';
+import { CHALLENGE, Channel, EVIDENCE_VALUE, Err, FEE_BPS, MIN_VALUE, Op, RESERVE, evidence, termsCell } from '../support/channel';
 import { DAY, Network, assertOk, bareOp, on, sent, ton } from '../support/network';
 
 test('attack_16_one_nano_under_the_least_value_changes_nothing', async () => {
@@ -168,6 +168,26 @@ test('a channel cannot be made usable with bad terms by another first message', 
     await channel.refuses(Err.nothingNew, () => channel.sendClaim(ton('1'), { init: true }));
     await channel.coopClose({}, { init: true });
     await channel.refuses(Err.badTerms, () => channel.sendTopUp(ton('1')));
+});
+
+test('attack_25_a_foreign_contract_posing_as_a_channel_has_another_address', async () => {
+    // Who knows the terms computes the address. Another state, other terms or other code are another account.
+    const net = await Network.create();
+    const honest = await Channel.create(net);
+    const { code } = honest.contract.init!;
+    const data = beginCell().storeUint(0, 4 + 4 + 32 + 32).storeRef(termsCell(honest.terms)).endCell();
+    assert.ok(contractAddress(0, { code, data }).equals(honest.address));
+    const forgeries = [
+        (await Channel.create(net, { state: { deposit: ton('1000') } })).address,
+        (await Channel.create(net, { state: { claimed: 1n } })).address,
+        (await Channel.create(net, { state: { epoch: 1n } })).address,
+        (await Channel.create(net, { state: { closeAt: 1n } })).address,
+        (await Channel.create(net, { terms: { protocolFeeBps: 0n } })).address,
+        (await Channel.create(net, { terms: { payeeKey: 1n } })).address,
+        contractAddress(0, { code: beginCell().storeSlice(code.beginParse()).storeBit(0).endCell(), data }),
+        contractAddress(-1, { code, data }),
+    ];
+    assert.equal(new Set([honest.address, ...forgeries].map(String)).size, forgeries.length + 1);
 });
 
 test('a top-up of nothing is refused', async () => {

@@ -1,10 +1,10 @@
 // Which vouchers a channel pays, and what it pays.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Address, Cell, Dictionary, beginCell } from '@ton/core';
+import { Address, Cell, beginCell } from '@ton/core';
 import { sha512_sync, sign } from '@ton/crypto';
 import { BURN, CLOSE_TAG, Channel, Err, MIN_VALUE, Op, RESERVE, VOUCHER_TAG } from '../support/channel';
-import { Network, YEAR, actionCode, allOn, assertOk, compute, keys, on, publicKey, sent, ton } from '../support/network';
+import { Network, YEAR, actionCode, allOn, assertOk, compute, keys, on, publicKey, sent, ton, withForwardPrice } from '../support/network';
 
 const MAX_COINS = 2n ** 120n - 1n;
 
@@ -330,13 +330,3 @@ test('attack_30_many_transactions_in_one_second', async () => {
     await channel.topUp(ton('1'));
     await channel.claim(ton('0.6'));
 });
-
-/** The configuration with another basic price for messages in workchain 0. */
-function withForwardPrice(config: Cell, lump: bigint): Cell {
-    const params = Dictionary.loadDirect(Dictionary.Keys.Int(32), Dictionary.Values.Cell(), config);
-    const s = params.get(25)!.beginParse();
-    const tag = s.loadUint(8);
-    s.skip(64);
-    params.set(25, beginCell().storeUint(tag, 8).storeUint(lump, 64).storeSlice(s).endCell());
-    return beginCell().storeDictDirect(params).endCell();
-}
