@@ -7,15 +7,15 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail, ensure};
 use cocoon_chain::{AccountStatus, Cell, Chain, OutMessage, StateInit, Trace, Wallet, call_getter, cell_hash};
 use cocoon_devnet::Devnet;
-use cocoon_protocol::{GlobalId, Hash256, ImageId, ModelHash, Nano, NodeKey, Role, StdAddr};
-use cocoon_wrappers::generated::governor::{self, Action, GovernorParams, GovernorState, SetUpGovernor};
-use cocoon_wrappers::generated::pay_channel;
+use cocoon_protocol::{GlobalId, Hash256, ImageId, ModelHash, Nano, NodeKey, NodePublicKey, Role, StdAddr};
+use cocoon_wrappers::generated::governor::{self, Action, GovernorParams, GovernorState, SetRegistry, SetUpGovernor};
 use cocoon_wrappers::generated::proposal::{self, Execute, ProposalState};
 use cocoon_wrappers::generated::registry::{
-    self, CodeHashes, ProxyAuth, RegisterProxy, RegistryCounts, RegistryParams, RegistryState, ScheduleImage,
-    ScheduleModel, SetUpRegistry, TcbPolicy, UpdateProxy,
+    self, Code, CodeHashes, Council, ProxyAuth, Rebuild, RegisterProxy, RegistryCounts, RegistryParams, RegistryState,
+    ScheduleImage, ScheduleModel, SetUpRegistry, Signature, SuspendEntry, Suspension, TcbPolicy, UpdateProxy,
 };
 use cocoon_wrappers::generated::stake_account::{self, Deposit, Propose, RegisterNode, StakeState, Vote};
+use cocoon_wrappers::generated::{fault_report, pay_channel};
 use num_bigint::BigInt;
 use tycho_types::cell::{CellBuilder, HashBytes};
 use tycho_types::num::Tokens;
@@ -53,6 +53,34 @@ fn rules() -> GovernorParams {
     }
 }
 
+/// First word of what a rebuilder signs: ASCII `RBL1`.
+const REBUILD_TAG: u32 = 0x5242_4c31;
+/// First word of what the council signs: ASCII `SSP1`.
+const SUSPENSION_TAG: u32 = 0x5353_5031;
+/// How many of the rebuilders must have signed an image, and of the council a suspension.
+const OF_THREE: u8 = 2;
+
+/// What stands in the registry from its first block on.
+#[derive(Clone, Debug)]
+pub struct Genesis {
+    /// The attestation root.
+    pub root: Hash256,
+    /// Who may suspend entries in an emergency.
+    pub council: Vec<NodePublicKey>,
+    /// Whose rebuilds of images count.
+    pub rebuilders: Vec<NodePublicKey>,
+}
+
+/// What an approved entry is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub enum EntryKind {
+    /// A virtual machine image.
+    Image = 1,
+    /// A model.
+    Model = 2,
+}
+
 /// Addresses of the root contracts, with what creates them.
 pub struct Dao<'a> {
     chain: &'a Devnet,
@@ -70,6 +98,8 @@ pub struct Approvals {
     pub model: (ModelHash, String),
     /// The commit that the images are built from; zero when it is not known.
     pub source_commit: Hash256,
+    /// Who has rebuilt the images.
+    pub rebuilders: Vec<NodeKey>,
 }
 
 /// How a vote went.
@@ -86,8 +116,8 @@ pub struct Decision {
 }
 
 impl<'a> Dao<'a> {
-    /// The DAO whose registry trusts this attestation root from the beginning.
-    pub fn new(chain: &'a Devnet, root: Hash256) -> Result<Self> {
+    /// The DAO with this beginning.
+    pub fn new(chain: &'a Devnet, genesis: &Genesis) -> Result<Self> {
         let data = governor::Data {
             salt: 0,
             epoch_length: EPOCH,
@@ -98,6 +128,7 @@ impl<'a> Dao<'a> {
             joining: Tokens::ZERO,
             leaving: Tokens::ZERO,
             proposals: 0,
+            registry: None,
         };
         let governor = (governor::state_init(&data)?, governor::address(0, &data)?);
         let data = registry::Data {
@@ -111,22 +142,33 @@ impl<'a> Dao<'a> {
                 activation_delay: DAY,
                 proxy_unbonding: 7 * DAY,
                 min_challenge: 3_600,
-                protocol_fee_bps: 0,
+                protocol_fee_bps: 100,
+                suspension_period: 7 * DAY,
             },
             counts: RegistryCounts { images: 0, models: 0, proxies: 0, roots: 0, banned: 0 },
             codes: CodeHashes {
-                pay_channel: pay_channel::CODE_HASH,
-                stake_account: stake_account::CODE_HASH,
-                proposal: proposal::CODE_HASH,
+                pay_channel: code(&pay_channel::code()),
+                stake_account: code(&stake_account::code()),
+                proposal: code(&proposal::code()),
+                fault_report: code(&fault_report::code()),
             },
             tcb: TcbPolicy {
                 min_evaluation: 1,
-                roots: BTreeMap::from([(HashBytes(root.0), 0)]),
+                roots: BTreeMap::from([(HashBytes(genesis.root.0), 0)]),
                 banned: BTreeMap::new(),
             },
             images: BTreeMap::new(),
             models: BTreeMap::new(),
             proxies: BTreeMap::new(),
+            council: Council {
+                threshold: OF_THREE,
+                members: genesis.council.iter().map(|key| (HashBytes(*key.as_bytes()), true)).collect(),
+            },
+            rebuilders: genesis.rebuilders.iter().map(|key| (HashBytes(*key.as_bytes()), 0)).collect(),
+            rebuild_threshold: OF_THREE,
+            former_channels: BTreeMap::new(),
+            successor: None,
+            successor_from: 0,
         };
         let registry = (registry::state_init(&data)?, registry::address(0, &data)?);
         Ok(Self { chain, governor, registry, traces: vec![] })
@@ -207,9 +249,15 @@ impl<'a> Dao<'a> {
 
     /// The bundle of actions that brings these approvals about: the cell that is voted on and executed.
     fn bundle(&self, approvals: &Approvals) -> Result<Cell> {
-        let mut bodies = vec![];
+        let governor = self.governor().clone();
+        // The governor learns whose word about nodes to take, by vote like everything else.
+        let listen = SetRegistry { query_id: 0, registry: self.registry().clone() }.to_cell()?;
+        let mut bodies = vec![(&governor, listen)];
         for (role, image) in &approvals.images {
-            bodies.push(
+            let rebuilds =
+                approvals.rebuilders.iter().map(|key| self.rebuild(*role, *image, approvals.source_commit, key));
+            bodies.push((
+                self.registry(),
                 ScheduleImage {
                     query_id: 0,
                     id: HashBytes(image.0),
@@ -218,13 +266,14 @@ impl<'a> Dao<'a> {
                     source_commit: HashBytes(approvals.source_commit.0),
                     recipe_hash: HashBytes::ZERO,
                     reason: format!("first {role} image"),
-                    rebuilds: None,
+                    rebuilds: rebuilds.collect::<Result<_>>()?,
                 }
                 .to_cell()?,
-            );
+            ));
         }
         let (model, name) = &approvals.model;
-        bodies.push(
+        bodies.push((
+            self.registry(),
             ScheduleModel {
                 query_id: 0,
                 id: HashBytes(model.0),
@@ -235,19 +284,61 @@ impl<'a> Dao<'a> {
                 reason: "first model".to_owned(),
             }
             .to_cell()?,
-        );
+        ));
         let mut next = None;
-        for body in bodies.into_iter().rev() {
-            let action = Action {
-                to: self.registry().clone(),
-                value: Tokens::ZERO,
-                gas: Nano::new(150_000_000).into(),
-                body,
-                next,
-            };
+        for (to, body) in bodies.into_iter().rev() {
+            let action = Action { to: to.clone(), value: Tokens::ZERO, gas: Nano::new(150_000_000).into(), body, next };
             next = Some(action.to_cell()?);
         }
         next.context("nothing to approve")
+    }
+
+    /// A rebuilder's word that the source gives the image.
+    fn rebuild(&self, role: Role, image: ImageId, commit: Hash256, key: &NodeKey) -> Result<(HashBytes, Signature)> {
+        let statement = Rebuild {
+            tag: REBUILD_TAG,
+            global_id: self.chain.network().0,
+            registry: self.registry().clone(),
+            role: role.code(),
+            image: HashBytes(image.0),
+            source_commit: HashBytes(commit.0),
+            recipe_hash: HashBytes::ZERO,
+        };
+        let signature = key.sign(&cell_hash(&statement.to_cell()?));
+        Ok((HashBytes(*key.public().as_bytes()), Signature { bytes: signature.0 }))
+    }
+
+    /// The council suspends an entry; anybody may send it.
+    pub async fn suspend(&mut self, sender: &Wallet, council: &[NodeKey], kind: EntryKind, id: Hash256) -> Result<()> {
+        let state = self.registry_state().await?;
+        let id = HashBytes(id.0);
+        let life = match kind {
+            EntryKind::Image => state.images.get(&id).map(|image| &image.life),
+            EntryKind::Model => state.models.get(&id).map(|model| &model.life),
+        };
+        let scheduled_at = life.context("the registry has no such entry")?.scheduled_at;
+        let valid_until = self.chain.head().await?.utime.plus(DAY).0;
+        let statement = Suspension {
+            tag: SUSPENSION_TAG,
+            global_id: self.chain.network().0,
+            registry: self.registry().clone(),
+            kind: kind as u8,
+            id,
+            scheduled_at,
+            valid_until,
+        };
+        let hash = cell_hash(&statement.to_cell()?);
+        let sign = |key: &NodeKey| (HashBytes(*key.public().as_bytes()), Signature { bytes: key.sign(&hash).0 });
+        let body = SuspendEntry {
+            query_id: 0,
+            kind: kind as u8,
+            id,
+            valid_until,
+            reason: "an emergency".to_owned(),
+            signatures: council.iter().map(sign).collect(),
+        };
+        let message = OutMessage::new(self.registry().clone(), Nano::new(200_000_000)).body(body.to_cell()?);
+        self.send(sender, message).await.context("suspending")
     }
 
     /// The whole way of a proposal: proposed by the first member, voted by all, executed after the timelock, in force after the
@@ -369,7 +460,7 @@ impl<'a> Dao<'a> {
         let signature = key.sign(&cell_hash(&self.proxy_proof(self.chain.network(), wallet.address(), key)?)).0;
         let endpoint = endpoint.to_owned();
         let (body, value) = if known.is_some() {
-            let body = UpdateProxy { query_id: 0, node_key: number, add_bond: Tokens::ZERO, signature, endpoint };
+            let body = UpdateProxy { query_id: 0, add_bond: Tokens::ZERO, endpoint };
             (body.to_cell()?, Nano::new(200_000_000))
         } else {
             let bond = PROXY_BOND.into();
@@ -389,6 +480,11 @@ impl<'a> Dao<'a> {
         };
         Ok(auth.to_cell()?)
     }
+}
+
+/// A code by what addresses are computed from.
+fn code(cell: &Cell) -> Code {
+    Code { hash: *cell.repr_hash(), depth: cell.repr_depth() }
 }
 
 /// A short text in one cell.

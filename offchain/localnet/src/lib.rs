@@ -35,7 +35,7 @@ use cocoon_worker::{Worker, WorkerConfig};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-pub use dao::{Approvals, Dao, Decision, MEMBER_STAKE, PROXY_BOND, WORKER_BOND};
+pub use dao::{Approvals, Dao, Decision, EntryKind, Genesis, MEMBER_STAKE, PROXY_BOND, WORKER_BOND};
 pub use host::Host;
 pub use secrets::Secrets;
 pub use settlement::Settlement;
@@ -219,7 +219,8 @@ impl LocalNet {
             .with_context(|| format!("reading the model in {}", config.model.display()))?
             .root();
 
-        let mut dao = Dao::new(&chain, vendor.root().0)?;
+        let genesis = genesis(&secrets, &vendor);
+        let mut dao = Dao::new(&chain, &genesis)?;
         let registry = dao.registry().clone();
         let wallets: Vec<Wallet> =
             (1..=3).map(|i| wallet(&secrets, &chain, &format!("member {i}"))).collect::<Result<_>>()?;
@@ -248,6 +249,7 @@ impl LocalNet {
             images: images.to_vec(),
             model: (model, config.model_name.clone()),
             source_commit: Hash256::default(),
+            rebuilders: rebuilders(&secrets),
         };
         let decision = dao.approve(&members, &approvals, |step| say(&format!("DAO: {step}"))).await?;
         Ok(Self {
@@ -272,6 +274,16 @@ impl LocalNet {
     /// The folder with everything.
     pub fn dir(&self) -> &Path {
         &self.dir
+    }
+
+    /// Its DAO.
+    pub fn dao(&self) -> Result<Dao<'_>> {
+        Dao::new(&self.chain, &genesis(&self.secrets, &self.vendor))
+    }
+
+    /// The keys of the emergency council.
+    pub fn council(&self) -> Vec<NodeKey> {
+        council(&self.secrets)
     }
 
     /// The simulated hardware vendor.
@@ -383,7 +395,7 @@ impl LocalNet {
         let node = self.node(&host, Role::Proxy).await?;
         let operator = self.wallet("proxy operator")?;
         let key = self.node_key(Role::Proxy);
-        let mut dao = Dao::new(&self.chain, self.vendor.root().0)?;
+        let mut dao = self.dao()?;
         // A proxy that comes back listens where the registry says, if it can.
         let registered = dao.registry_state().await?.proxies.get(operator.address()).map(|p| p.endpoint.clone());
         let before: Option<SocketAddr> = registered.and_then(|e| e.parse().ok());
@@ -418,7 +430,7 @@ impl LocalNet {
             (proxy.addr, proxy.node.key().public())
         };
         let owner = self.wallet("gpu owner")?;
-        let mut dao = Dao::new(&self.chain, self.vendor.root().0)?;
+        let mut dao = self.dao()?;
         dao.register_worker(&owner, &self.node_key(Role::Worker)).await.context("registering the worker's key")?;
         let node = self.node(&host, Role::Worker).await?;
         let config = WorkerConfig {
@@ -547,6 +559,19 @@ async fn until_over(serving: Option<JoinHandle<()>>) {
     {
         tracing::warn!("a service did not end in time; what it had acknowledged is on disk");
     }
+}
+
+fn council(secrets: &Secrets) -> Vec<NodeKey> {
+    (1..=3).map(|i| secrets.key(&format!("council {i}"))).collect()
+}
+
+fn rebuilders(secrets: &Secrets) -> Vec<NodeKey> {
+    (1..=3).map(|i| secrets.key(&format!("rebuilder {i}"))).collect()
+}
+
+fn genesis(secrets: &Secrets, vendor: &Simulator) -> Genesis {
+    let public = |keys: Vec<NodeKey>| keys.iter().map(NodeKey::public).collect();
+    Genesis { root: vendor.root().0, council: public(council(secrets)), rebuilders: public(rebuilders(secrets)) }
 }
 
 fn wallet(secrets: &Secrets, chain: &Devnet, name: &str) -> Result<Wallet> {

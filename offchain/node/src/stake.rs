@@ -6,7 +6,6 @@ use cocoon_chain::{AccountStatus, Cell, Chain, StateInit, run_getter};
 use cocoon_protocol::{GlobalId, NodePublicKey, StdAddr};
 use cocoon_wrappers::generated::stake_account::{self, Data, NodeAuth};
 use tycho_types::cell::HashBytes;
-use tycho_types::num::Tokens;
 
 use crate::registry::RegistryView;
 use crate::{ChannelError, nano};
@@ -19,14 +18,9 @@ pub fn identify(governor: &StdAddr, owner: &StdAddr) -> Result<(StateInit, StdAd
     let data = Data {
         governor: governor.clone(),
         owner: owner.clone(),
-        next_lot: 0,
-        held: Tokens::ZERO,
-        staying: Tokens::ZERO,
-        bonded: Tokens::ZERO,
-        unbonding_delay: 0,
         lots: BTreeMap::new(),
-        nodes: BTreeMap::new(),
         receipts: BTreeMap::new(),
+        books: None,
     };
     Ok((stake_account::state_init(&data)?, stake_account::address(0, &data)?))
 }

@@ -9,6 +9,9 @@ use tycho_types::num::Tokens;
 
 use super::IndexError;
 
+/// `stage` of a proposal that was deployed but never opened.
+const NOT_OPENED: u8 = 0;
+
 /// What an account of the system is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Kind {
@@ -205,7 +208,7 @@ fn vote(
     account: &AccountSnapshot,
     config: &NetworkConfig,
 ) -> Result<(), IndexError> {
-    if parse::<proposal::Data>(account)?.terms.is_none() {
+    if parse::<proposal::Data>(account)?.stage == NOT_OPENED {
         return Ok(());
     }
     let s = state(account, config, &proposal::get_state(), proposal::decode_state)?;
