@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 use tycho_types::models::ComputePhaseSkipReason;
 
-use crate::account::AccountSnapshot;
+use crate::account::{AccountSnapshot, AccountStatus};
 use crate::chain::{Chain, ChainError, Head};
 use crate::message::{MessageKind, MessageRecord};
 use crate::transaction::{ComputeOutcome, TransactionRecord};
@@ -237,6 +237,9 @@ fn failure(transaction: &TransactionRecord, is_root: bool) -> Option<Failure> {
         ComputeOutcome::Executed { success: false, exit_code, .. } => return Some(Failure::Exit { exit_code }),
         ComputeOutcome::Executed { .. } => {}
         ComputeOutcome::Skipped(ComputePhaseSkipReason::NoState) if !transaction.bounced_back => {}
+        // Nor would code have run for more: there is none, and the money stays where it was sent (what burns, for one).
+        ComputeOutcome::Skipped(ComputePhaseSkipReason::NoGas)
+            if transaction.status_after != AccountStatus::Active && !transaction.bounced_back => {}
         // A notification without value for gas: its sender chose that it need not be acted on. It arrives all the same.
         ComputeOutcome::Skipped(ComputePhaseSkipReason::NoGas) if is_notification(transaction) => {}
         ComputeOutcome::Skipped(reason) => return Some(Failure::Skipped(reason)),

@@ -14,6 +14,7 @@ use cocoon_wrappers::generated::registry::{
     self, Code, CodeHashes, Council, ProxyAuth, Rebuild, RegisterProxy, RegistryCounts, RegistryParams, RegistryState,
     ScheduleImage, ScheduleModel, SetUpRegistry, Signature, SuspendEntry, Suspension, TcbPolicy, UpdateProxy,
 };
+use cocoon_wrappers::generated::reputation::{self, ReputationState};
 use cocoon_wrappers::generated::stake_account::{self, Deposit, Propose, RegisterNode, StakeState, Vote};
 use cocoon_wrappers::generated::{fault_report, pay_channel};
 use num_bigint::BigInt;
@@ -237,6 +238,14 @@ impl<'a> Dao<'a> {
     /// The registry's own account of itself.
     pub async fn registry_state(&self) -> Result<RegistryState> {
         Ok(registry::decode_snapshot(call_getter(self.chain, self.registry(), &registry::get_snapshot()).await?)?)
+    }
+
+    /// What is counted of a node.
+    pub async fn reputation(&self, node: &NodePublicKey) -> Result<ReputationState> {
+        let node = BigInt::from_bytes_be(num_bigint::Sign::Plus, node.as_bytes());
+        let call = registry::get_reputation_address(&node)?;
+        let address = registry::decode_reputation_address(call_getter(self.chain, self.registry(), &call).await?)?;
+        Ok(reputation::decode_state(call_getter(self.chain, &address, &reputation::get_state()).await?)?)
     }
 
     async fn governor_state(&self) -> Result<GovernorState> {
