@@ -2,13 +2,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Address, Cell, beginCell } from '@ton/core';
-import { sign } from '@ton/crypto';
-import { FaultReport } from '../build/FaultReport';
 import { loadSlashNode, storePunishNode, storeSetRegistry, storeSlashStake } from '../build/Governor';
 import { BURN } from '../support/channel';
 import { Dao, EPOCH, GovernorErr, Kind, bundle, from, governorAt, impersonate, keys, nodeAuth, publicKey } from '../support/dao';
 import { revoke, scheduleImage } from '../support/entries';
-import { GLOBAL_ID, Network, allOn, assertOk, compute, noteGas, on, sent, ton } from '../support/network';
+import { Network, allOn, assertOk, compute, noteGas, on, sent, ton } from '../support/network';
+import { commit, revokedUse } from '../support/reports';
 
 const NODE = publicKey(keys('worker node'));
 const slashBody = (amount: bigint, owner: Address) =>
@@ -121,32 +120,13 @@ test('a node that used a revoked image loses its bond, from the report over regi
     await dao.decide(dao.stakers, [{ to: registry.address, body: revoke(Kind.image, 1n) }], 'revoke');
     net.later(3600);
 
-    const receipt = beginCell()
-        .storeUint(0x52435031, 32)
-        .storeInt(GLOBAL_ID, 32)
-        .storeAddress(account)
-        .storeUint(1n, 64)
-        .storeUint(net.now, 32)
-        .storeRef(beginCell().storeUint(1n, 256).storeUint(2n, 256).storeUint(3n, 256).endCell())
-        .storeRef(beginCell().storeUint(1n, 256).storeUint(0n, 256).endCell())
-        .endCell();
-    const proof = beginCell()
-        .storeUint(0x46503034, 32)
-        .storeUint(NODE, 256)
-        .storeAddress(account)
-        .storeUint(Kind.image, 8)
-        .storeRef(beginCell().storeBuffer(sign(receipt.hash(), node.secretKey)).storeRef(receipt).endCell())
-        .endCell();
     const reporter = await net.wallet('reporter');
-    const salt = 5n;
-    const commitment = beginCell().storeUint(0x46434d31, 32).storeAddress(reporter.address).storeUint(salt, 256).storeBuffer(proof.hash()).endCell();
-    const init = await FaultReport.fromInit(registry.address, reporter.address, BigInt('0x' + commitment.hash().toString('hex')), 0n);
-    const report = net.chain.openContract(init);
-    await report.send(reporter.getSender(), { value: ton('0.1') }, { $$type: 'CommitFault', queryId: 1n });
+    const proof = revokedUse({ node, account, kind: Kind.image, image: 1n, time: net.now });
+    const { contract: report, reveal } = await commit(net, registry.address, reporter, proof);
     net.later(60);
     const before = await governor.getState();
     const held = (await ann.account.getState()).held;
-    const result = await report.send(reporter.getSender(), { value: ton('0.6') }, { $$type: 'RevealFault', queryId: 2n, salt, proof });
+    const result = await reveal();
     for (const address of [report.address, registry.address, account]) assertOk(on(result, address));
     for (const tx of allOn(result, governor.address)) assertOk(tx);
     assert.equal((await ann.account.getState()).held, held - ton('100'));

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Address, Cell, Dictionary, Transaction, beginCell } from '@ton/core';
-import { sign } from '@ton/crypto';
+import { KeyPair } from '@ton/crypto';
 import { createShardAccount } from '@ton/sandbox';
 import { FaultReport } from '../build/FaultReport';
 import {
@@ -47,6 +47,7 @@ import {
 } from '../support/entries';
 import { DAY, GENESIS, Network, Result, assertOk, noteGas, on, ton } from '../support/network';
 import { PROXY_FEE, registerBody } from '../support/proxies';
+import { equivocation } from '../support/reports';
 
 const CAPS = { images: 256, models: 1024, proxies: 256, roots: 8, banned: 512, rebuilders: 16, council: 15, formers: 8 } as const;
 type Limited = 'images' | 'models' | 'proxies' | 'roots' | 'banned';
@@ -204,11 +205,11 @@ test('the last place of each map is taken, and every operation on a full registr
         )
         .endCell();
     await measure('pass evidence on', impersonate(net, channel.address, registry.address, settled, ton('0.1')));
-    const said = (ok: bigint) => {
-        const body = channel.voucher({ cumulative: 5n, evidence: evidence({ registry: registry.address, ok }) });
-        return beginCell().storeBuffer(sign(body.hash(), channel.payerKeys.secretKey)).storeRef(body).endCell();
-    };
-    const proof = beginCell().storeUint(0x46503035, 32).storeRef(termsCell(channel.terms)).storeRef(said(1n)).storeRef(said(2n)).endCell();
+    const said = (ok: bigint): [Cell, KeyPair] => [
+        channel.voucher({ cumulative: 5n, evidence: evidence({ registry: registry.address, ok }) }),
+        channel.payerKeys,
+    ];
+    const proof = equivocation(termsCell(channel.terms), said(1n), said(2n));
     const reporter = dao.deployer.address;
     const report = await FaultReport.fromInit(registry.address, reporter, 7n, 0n);
     const words = storeProveFault({ $$type: 'ProveFault', queryId: 1n, reporter, commitment: 7n, committedAt: 1n, proof });

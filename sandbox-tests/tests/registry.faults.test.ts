@@ -2,19 +2,18 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Address, Cell, beginCell } from '@ton/core';
-import { KeyPair, sign } from '@ton/crypto';
+import { KeyPair } from '@ton/crypto';
 import { FaultReport } from '../build/FaultReport';
 import { ProveFault, loadFaultRewarded, loadPunishNode, storeProveFault } from '../build/Registry';
 import { BURN, Channel, ChannelOptions, VoucherFields, evidence, termsCell } from '../support/channel';
 import { Dao, Kind, PARAMS, RegistryErr, impersonate } from '../support/dao';
 import { remove, revoke, scheduleImage, scheduleModel, setCodes, someCodes } from '../support/entries';
-import { DAY, GLOBAL_ID, Network, allOn, assertOk, compute, keys, noteGas, on, publicKey, sent, ton } from '../support/network';
+import { DAY, Network, allOn, assertOk, compute, keys, noteGas, on, publicKey, sent, ton } from '../support/network';
 import { registerProxy } from '../support/proxies';
+import { ReceiptFields, commit, equivocation as proveEquivocation, revokedUse as proveRevokedUse } from '../support/reports';
 
 const FaultErr = { notReport: 1610, otherKind: 1611, badFormat: 1612, badSignature: 1613, otherNetwork: 1614, noContradiction: 1615 } as const;
 const BOND = PARAMS.minProxyBond;
-
-const signed = (body: Cell, key: KeyPair) => beginCell().storeBuffer(sign(body.hash(), key.secretKey)).storeRef(body).endCell();
 
 /** A registry, a reporter, and its word as if a FaultReport had brought it. */
 async function judge() {
@@ -51,12 +50,7 @@ async function proxied(opts: ChannelOptions = {}) {
         channel.voucher({ cumulative, evidence: evidence({ registry: registry.address, ok, failed, latencyMs }), ...more });
     const equivocation = (a: Cell, b: Cell, o: { keys?: [KeyPair, KeyPair]; terms?: Cell; tag?: number } = {}) => {
         const [ka, kb] = o.keys ?? [channel.payerKeys, channel.payerKeys];
-        return beginCell()
-            .storeUint(o.tag ?? 0x46503035, 32)
-            .storeRef(o.terms ?? termsCell(channel.terms))
-            .storeRef(signed(a, ka))
-            .storeRef(signed(b, kb))
-            .endCell();
+        return proveEquivocation(o.terms ?? termsCell(channel.terms), [a, ka], [b, kb], o.tag);
     };
     return { ...court, channel, voucher, equivocation };
 }
@@ -64,19 +58,10 @@ async function proxied(opts: ChannelOptions = {}) {
 test('a proxy that signs two things at one amount loses its bond: half burns, half is the reporter\'s, through commit and reveal', async () => {
     const { net, registry, reporter, channel, voucher, equivocation } = await proxied();
     const proof = equivocation(voucher(ton('1'), 9n), voucher(ton('1'), 10n));
-    const salt = 99n;
-    const commitment = beginCell()
-        .storeUint(0x46434d31, 32)
-        .storeAddress(reporter.address)
-        .storeUint(salt, 256)
-        .storeBuffer(proof.hash())
-        .endCell();
-    const init = await FaultReport.fromInit(registry.address, reporter.address, BigInt('0x' + commitment.hash().toString('hex')), 0n);
-    const report = net.chain.openContract(init);
-    assertOk(on(await report.send(reporter.getSender(), { value: ton('0.1') }, { $$type: 'CommitFault', queryId: 1n }), report.address));
+    const { contract: report, reveal } = await commit(net, registry.address, reporter, proof);
     net.later(60);
     const before = await net.balance(registry.address);
-    const result = await report.send(reporter.getSender(), { value: ton('0.6') }, { $$type: 'RevealFault', queryId: 2n, salt, proof });
+    const result = await reveal();
     const tx = assertOk(on(result, registry.address));
     noteGas('registry: slash a proxy', tx);
     const burned = sent(tx).find((m) => m.to.equals(BURN))!;
@@ -90,7 +75,7 @@ test('a proxy that signs two things at one amount loses its bond: half burns, ha
     const state = await registry.getSnapshot();
     assert.deepEqual([state.proxies.size, state.counts.proxies, state.bonded], [0, 0n, 0n]);
     // Once: there is no second bond.
-    const again = await report.send(reporter.getSender(), { value: ton('0.6') }, { $$type: 'RevealFault', queryId: 3n, salt, proof });
+    const again = await reveal();
     assert.equal(compute(on(again, registry.address)).exitCode, RegistryErr.noProxy);
     const back = sent(allOn(again, report.address)[1]);
     assert.ok(back[0].to.equals(reporter.address) && back[0].value > ton('0.5'));
@@ -182,35 +167,10 @@ test('attack_58_a_forged_fault_report: only the report of this reporter, this co
     await refuses(FaultErr.notReport, proof, early.address, { reporter: thief.address });
 });
 
-type ReceiptFields = { image?: bigint; model?: bigint; time: number; globalId?: number };
-
-/** A receipt, with what a proof of forbidden use reads in it. */
-function receipt({ image = 1n, model = 1n, time, globalId = GLOBAL_ID }: ReceiptFields): Cell {
-    const content = beginCell().storeUint(11n, 256).storeUint(12n, 256).storeUint(model, 256).endCell();
-    const terms = beginCell().storeUint(image, 256).storeUint(0n, 256).endCell();
-    return beginCell()
-        .storeUint(0x52435031, 32)
-        .storeInt(globalId, 32)
-        .storeAddress(BURN)
-        .storeUint(1n, 64)
-        .storeUint(time, 32)
-        .storeRef(content)
-        .storeRef(terms)
-        .endCell();
-}
-
 const NODE = keys('worker node');
 const ACCOUNT = new Address(0, Buffer.alloc(32, 5));
 
-function revokedUse(kind: bigint, r: ReceiptFields, key: KeyPair = NODE): Cell {
-    return beginCell()
-        .storeUint(0x46503034, 32)
-        .storeUint(publicKey(NODE), 256)
-        .storeAddress(ACCOUNT)
-        .storeUint(kind, 8)
-        .storeRef(signed(receipt(r), key))
-        .endCell();
-}
+const revokedUse = (kind: bigint, r: ReceiptFields, signer?: KeyPair) => proveRevokedUse({ node: NODE, account: ACCOUNT, kind, signer, ...r });
 
 test('a node that used what was revoked is accused before the governor, ten minutes after the revocation and later', async () => {
     const { net, dao, registry, reporter, does, say, refuses } = await judge();
