@@ -106,7 +106,7 @@ test('counters that fall while the amount grows are an equivocation, each of the
     await refuses(FaultErr.noContradiction, equivocation(honest[0], extended));
 });
 
-test('what convicts must be signed by the proxy\'s own key, for this network, for one real channel of this proxy', async () => {
+test('attack_55_signed_for_another_network: what convicts is signed by the proxy\'s own key, here, for one real channel of this proxy', async () => {
     const { net, dao, registry, channel, voucher, equivocation, refuses, say, does } = await proxied();
     const [a, b] = [voucher(ton('1'), 9n), voucher(ton('1'), 10n)];
     const thief = keys('thief');
