@@ -24,7 +24,7 @@ function words(file: string): string {
 test('no contract can replace its code, or run any that it was not compiled with', () => {
     // Tact itself has no such operation: only TVM instructions written by hand could do it. They are few, spelled by name, and
     // none of them sets code, libraries or registers, or enters a cell as code.
-    const harmless = new Set(['GLOBALID', 'XCTOS', 'NIP', 'NOT']);
+    const harmless = new Set(['GLOBALID', 'XCTOS', 'NIP', 'NOT', 'ONE', 'HASHEXT_SHA256', 'REWRITESTDADDR']);
     let bodies = 0;
     for (const file of tactFiles(SOURCES)) {
         const source = words(file);

@@ -1,14 +1,12 @@
 // The DAO, the registry, stake accounts and reputation records: a network's first weeks, and what each contract refuses.
 import { Address, Cell, beginCell } from '@ton/core';
-import { sign } from '@ton/crypto';
-import { storeSetGovernorParams } from '../build/Governor';
+import { KeyPair } from '@ton/crypto';
+import { storeSetGovernorParams, storeSetRegistry } from '../build/Governor';
 import {
     storeDeprecateEntry,
     storeRegisterProxy,
     storeRemoveEntry,
-    storeReportEvidence,
     storeRevokeEntry,
-    storeScheduleImage,
     storeScheduleModel,
     storeSetCodeHashes,
     storeSetMinTcbEvaluation,
@@ -20,8 +18,21 @@ import {
     storeWithdrawProxy,
 } from '../build/Registry';
 import { storeForgetNode, storeRegisterNode, storeRetireNode } from '../build/StakeAccount';
-import { Dao, EPOCH, Kind, NO, PARAMS, RULES, Role, YES, bundle, impersonate, nodeAuth, proxyAuth, text } from '../support/dao';
-import { DAY, GLOBAL_ID, YEAR, bareOp, keys, publicKey, ton } from '../support/network';
+import { Channel, EVIDENCE_VALUE, MIN_VALUE, evidence, termsCell } from '../support/channel';
+import { COUNCIL, Dao, EPOCH, Kind, NO, PARAMS, RULES, Role, YES, bundle, impersonate, nodeAuth, proxyAuth, text } from '../support/dao';
+import {
+    lift,
+    scheduleImage,
+    setCouncil,
+    setRebuildThreshold,
+    setRebuilder,
+    setSuccessor,
+    someCodes,
+    suspend,
+    suspension,
+} from '../support/entries';
+import { DAY, YEAR, bareOp, keys, publicKey, ton } from '../support/network';
+import { commit, equivocation, revokedUse } from '../support/reports';
 import { Recorder } from './recorder';
 
 type Writer = Parameters<ReturnType<typeof beginCell>['store']>[0];
@@ -70,55 +81,32 @@ export async function recordDao(rec: Recorder): Promise<void> {
     await step('register a proxy, underpaid', () => net.send(stranger, registry.address, ton('50'), register(ton('50'))));
     await step('register a proxy', () => net.send(stranger, registry.address, ton('60'), register(ton('50'))));
     await step('register a proxy again', () => net.send(stranger, registry.address, ton('60'), register(ton('50'))));
-    const update = storeUpdateProxy({
-        $$type: 'UpdateProxy',
-        queryId: 2n,
-        nodeKey: publicKey(proxyKey),
-        addBond: ton('5'),
-        signature: proxyAuth(proxyKey, registry.address, owner),
-        endpoint: 'proxy.example:8443',
-    });
+    const update = storeUpdateProxy({ $$type: 'UpdateProxy', queryId: 2n, addBond: ton('5'), endpoint: 'proxy.example:8443' });
     await step('update a proxy', () => net.send(stranger, registry.address, ton('6'), body(update)));
     await step('update a proxy, not one', () => net.send(ann.wallet, registry.address, ton('6'), body(update)));
 
-    const report = (ok: bigint, opts: { settled?: bigint; key?: typeof proxyKey; globalId?: number } = {}) => {
-        const evidence = beginCell()
-            .storeUint(0x45564431, 32)
-            .storeInt(opts.globalId ?? GLOBAL_ID, 32)
-            .storeAddress(registry.address)
-            .storeUint(publicKey(node), 256)
-            .storeUint(ok, 64)
-            .storeUint(1, 64)
-            .storeUint(ok * 900n, 64)
-            .storeCoins(opts.settled ?? ton('1'))
-            .endCell();
-        const signature = sign(evidence.hash(), (opts.key ?? proxyKey).secretKey);
-        return body(storeReportEvidence({ $$type: 'ReportEvidence', queryId: 3n, proxy: owner, signature, evidence }));
+    // It pays a worker, and its vouchers say how the worker serves.
+    const paid = { payer: owner, payee: bob.wallet.address, payeeKey: publicKey(node) };
+    const channel = await step('a channel', () => Channel.create(net, { terms: paid, payerKeys: proxyKey, payeeKeys: node }));
+    await step('fund it', () => channel.sendTopUp(ton('5'), { from: stranger }));
+    const value = MIN_VALUE + EVIDENCE_VALUE;
+    const report = (cumulative: bigint, ok: bigint) => {
+        const seen = evidence({ registry: registry.address, ok, failed: 1n, latencyMs: ok * 900n });
+        return channel.sendClaim({ cumulative, evidence: seen }, { from: bob.wallet, value });
     };
-    await step('report evidence', () => net.send(bob.wallet, registry.address, ton('0.5'), report(10n)));
+    await step('report evidence', () => report(ton('1'), 10n));
     net.later(20 * DAY);
-    await step('report more evidence', () => net.send(bob.wallet, registry.address, ton('0.5'), report(30n, { settled: ton('3') })));
-    await step('report old evidence', () => net.send(bob.wallet, registry.address, ton('0.5'), report(20n, { settled: ton('2') })));
-    await step('report evidence, wrong key', () => net.send(bob.wallet, registry.address, ton('0.5'), report(40n, { key: node })));
-    await step('report evidence, another network', () => net.send(bob.wallet, registry.address, ton('0.5'), report(40n, { globalId: -3 })));
+    await step('report more evidence', () => report(ton('3'), 30n));
+    await step('report old evidence', () => report(ton('4'), 20n));
+    const foreign = await step('a channel of nobody', () => Channel.create(net, { payeeKeys: node }));
+    await step('fund that', () => foreign.sendTopUp(ton('5')));
+    await step('report evidence, no proxy', () =>
+        foreign.sendClaim({ cumulative: ton('1'), evidence: evidence({ registry: registry.address }) }, { value }),
+    );
+    await step('report evidence, no channel', () => net.send(bob.wallet, registry.address, ton('0.2'), bareOp(0x52470031)));
 
     // A proposal's refusals, and its life.
-    const image = (id: bigint, role: bigint, activeFrom = 0n) => ({
-        to: registry.address,
-        body: body(
-            storeScheduleImage({
-                $$type: 'ScheduleImage',
-                queryId: id,
-                id,
-                role,
-                activeFrom,
-                sourceCommit: 11n,
-                recipeHash: 12n,
-                reason: 'first release',
-                rebuilds: null,
-            }),
-        ),
-    });
+    const image = (id: bigint, role: bigint) => ({ to: registry.address, body: scheduleImage(registry.address, id, { role }) });
     const action = (writer: Writer, to: Address = registry.address) => ({ to, body: body(writer) });
     const opening = bundle([
         image(1n, Role.client),
@@ -144,9 +132,15 @@ export async function recordDao(rec: Recorder): Promise<void> {
             storeSetCodeHashes({
                 $$type: 'SetCodeHashes',
                 queryId: 9n,
-                codes: { $$type: 'CodeHashes', payChannel: 4n, stakeAccount: 5n, proposal: 6n },
+                codes: someCodes(4n),
+                formerUntil: BigInt(net.now + 30 * DAY),
             }),
         ),
+        { to: registry.address, body: setSuccessor(deployer.address) },
+        { to: registry.address, body: setRebuilder(keys('new rebuilder'), true) },
+        { to: registry.address, body: setRebuildThreshold(3n) },
+        { to: registry.address, body: setCouncil(1n, COUNCIL) },
+        { to: governor.address, body: body(storeSetRegistry({ $$type: 'SetRegistry', queryId: 10n, registry: registry.address })) },
     ]);
     const title = text('open the network');
     await step('schedule without a vote', () => net.send(stranger, registry.address, ton('0.2'), image(9n, Role.client).body));
@@ -199,6 +193,20 @@ export async function recordDao(rec: Recorder): Promise<void> {
         await net.chain.runGetMethod(await registry.getReputationAddress(publicKey(node)), 'state').catch(() => undefined);
     });
 
+    // The council acts, and is overruled.
+    const validUntil = BigInt(net.now + DAY);
+    const { scheduledAt } = (await registry.getImage(3n)).life;
+    const order = suspension({ registry: registry.address, kind: Kind.image, id: 3n, scheduledAt, validUntil });
+    const suspended = (key = COUNCIL[0]) => net.send(stranger, registry.address, ton('0.2'), suspend(Kind.image, 3n, validUntil, [{ key, cell: order }]));
+    await step('suspend an image, a stranger', () => suspended(node));
+    await step('suspend an image', () => suspended());
+    await step('suspend it again', () => suspended());
+    await step('decide: lift the suspension', () => dao.decide(stakers, [{ to: registry.address, body: lift(Kind.image, 3n) }], 'lift'));
+    await step('approve an image that too few have rebuilt', async () => {
+        const actions = bundle([{ to: registry.address, body: scheduleImage(registry.address, 60n) }]);
+        await dao.sendExecute(await dao.pass(stakers, actions, 'too few rebuilds'));
+    });
+
     // Entries end, rules change.
     await step('decide: deprecate, revoke, change the rules', () =>
         dao.decide(stakers, [
@@ -231,6 +239,21 @@ export async function recordDao(rec: Recorder): Promise<void> {
     net.later(30 * DAY);
     await step('execute after expiry', () => dao.sendExecute(expired));
     await step('close an expired proposal', () => dao.close(expired));
+
+    // Faults.
+    const used = revokedUse({ node, account, kind: Kind.image, image: 2n, time: net.now });
+    const accused = await step('commit to a fault', () => commit(net, registry.address, cyd.wallet, used));
+    await step('reveal it too early', () => accused.reveal());
+    net.later(60);
+    await step('reveal it', () => accused.reveal());
+    await step('reveal it twice', () => accused.reveal());
+    const said = (ok: bigint): [Cell, KeyPair] => [channel.voucher({ cumulative: 9n, evidence: evidence({ registry: registry.address, ok }) }), proxyKey];
+    const twice = await step('commit to an equivocation', () =>
+        commit(net, registry.address, cyd.wallet, equivocation(termsCell(channel.terms), said(1n), said(2n))),
+    );
+    net.later(60);
+    await step('reveal an equivocation', () => twice.reveal());
+    await step('register the proxy again', () => net.send(stranger, registry.address, ton('60'), register(ton('50'))));
 
     // Leaving.
     await step('unbond a lot that stands for a node', () => dao.unbond(ann, 0n));
