@@ -128,6 +128,9 @@ test('what arrives beside the books goes to the payer when the channel is settle
     await channel.refuses(Err.nothingNew, () => channel.sendClaim(0n));
     await channel.claim(ton('4'));
     assert.equal(channel.books.claimed, ton('1'));
+    // Whoever tops up does not get it with the change.
+    const change = sent(await channel.topUp(ton('0.1'), { from: channel.stranger, value: ton('0.3') }));
+    assert.ok(change[0].to.equals(channel.stranger.address) && change[0].value < ton('0.2'));
     const tx = await channel.coopClose();
     assert.ok(sent(tx)[0].value > ton('2.99'));
 });

@@ -203,6 +203,16 @@ test('a full record gives the place of the channel that was silent longest', asy
     assert.deepEqual([good, bad], [ton('36'), ton('1')]);
 });
 
+test('a channel that speaks often takes one place', async () => {
+    const record = await Record.create();
+    await record.add({ channel: channelNo(1), ok: 1n });
+    for (let i = 1; i <= MAX_CHANNELS + 2; i++) {
+        record.net.later(1);
+        assert.equal(await record.add({ ok: BigInt(i) }), Outcome.counted);
+    }
+    assert.deepEqual((await record.state()).channels.keys().map(String).sort(), [channelNo(0), channelNo(1)].map(String).sort());
+});
+
 test('evidence pays for itself and leaves the reserve', async () => {
     const record = await Record.create();
     const { net } = record;
@@ -218,6 +228,12 @@ test('evidence pays for itself and leaves the reserve', async () => {
     net.later(3 * YEAR);
     await record.add({ ok: 3n, amount: 1n });
     assert.equal(await net.balance(record.address), RECORD_RESERVE);
+    // A gift stays for storage, too.
+    await net.send(record.caller, record.address, ton('1'), Cell.EMPTY, { bounce: false });
+    const gifted = await net.balance(record.address);
+    assert.ok(gifted > ton('1'));
+    await record.add({ ok: 4n, amount: 1n });
+    assert.equal(await net.balance(record.address), gifted);
 });
 
 test('a first claim with too little for the reserve is undone whole', async () => {
