@@ -67,6 +67,14 @@ pub enum ChainError {
         /// What went wrong.
         why: String,
     },
+    /// The network does something that this program does not know: it was upgraded, and this program must be too.
+    #[error("network {network} cannot be followed: {why}")]
+    Unsupported {
+        /// Which network.
+        network: GlobalId,
+        /// What is not known.
+        why: String,
+    },
     /// The message was not accepted; nothing changed and nothing was paid.
     #[error(transparent)]
     Refused(#[from] Box<Refusal>),

@@ -1,21 +1,26 @@
 //! The running network: one thread that owns ledger and store, and handles that give it jobs.
 
 use std::collections::VecDeque;
+use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use base64::Engine as _;
 use cocoon_chain::{
     AccountSnapshot, Chain, ChainError, Head, NetworkConfig, OutMessage, Patience, Trace, TransactionRecord, Wallet,
     cell_hash, run_getter,
 };
+use cocoon_lite::{Answer, Query};
 use cocoon_protocol::{GlobalId, Hash256, Nano, StdAddr, UnixSeconds};
 use cocoon_wrappers::{GetterCall, StackValue};
 use tokio::sync::{mpsc, oneshot, watch};
 use tycho_types::boc::Boc;
 use tycho_types::cell::Cell;
+use tycho_types::dict::Dict;
+use tycho_types::models::{BlockId, BlockchainConfig, BlockchainConfigParams};
 
 use crate::block::Workchain;
 use crate::blocks::queue::Routed;
@@ -24,8 +29,14 @@ use crate::clock::{Clock, SystemClock};
 use crate::error::DevnetError;
 use crate::genesis;
 use crate::ledger::{Ledger, LedgerError, LedgerState, Supply};
+use crate::lite::answer::Responder;
+use crate::lite::{Fault, LiteServer};
 use crate::store::{BlockRecord, CHECKPOINT, Store};
+use crate::tvm::Rules;
 use crate::view::{Known, View};
+
+/// Config address, workchains, network id, block signing sessions and validators.
+const FIXED_PARAMS: [u32; 10] = [0, 12, 19, 28, 32, 33, 34, 35, 36, 37];
 
 /// The states of so many blocks are kept at hand.
 const STATES: usize = CHECKPOINT as usize + 1;
@@ -151,6 +162,12 @@ impl Devnet {
         self.call(|core| core.produce(None)).await?
     }
 
+    /// Changes a parameter of the configuration, or removes it, as a vote of validators would: the next block is a key block,
+    /// and those after it follow the new rules. Parameters that say which network this is and who signs its blocks stay.
+    pub async fn set_config_param(&self, param: u32, value: Option<Cell>) -> Result<Head, DevnetError> {
+        self.call(move |core| core.configure(param, value)).await?
+    }
+
     /// Where all the money is.
     pub async fn supply(&self) -> Result<Supply, DevnetError> {
         Ok(self.call(|core| core.ledger.supply()).await??)
@@ -164,6 +181,64 @@ impl Devnet {
     /// The cells of a block of one of the chains, or its zerostate; none if there is none with this number yet.
     pub async fn sealed(&self, chain: Workchain, seqno: u32) -> Result<Option<Known>, DevnetError> {
         self.call(move |core| core.view().block(chain, seqno)).await?
+    }
+
+    /// Lets other people's TON clients in, at an address of this machine; port 0 is any free one. The server ends when what is
+    /// returned is dropped.
+    pub async fn serve_lite(&self, address: SocketAddr) -> Result<LiteServer, DevnetError> {
+        self.call(Core::pass_key_block).await??;
+        LiteServer::start(self.clone(), address).await.map_err(|source| DevnetError::Listen { address, source })
+    }
+
+    /// The network as TON's tools expect to be told of it: a `global.config.json` with this server, the beginning, and the
+    /// newest key block to start from.
+    pub async fn global_config(&self, server: &LiteServer) -> Result<serde_json::Value, DevnetError> {
+        let (zero, init) = self.call(Core::landmarks).await??;
+        let base64 = |bytes: &[u8]| base64::engine::general_purpose::STANDARD.encode(bytes);
+        let block = |id: &BlockId| {
+            serde_json::json!({
+                "workchain": -1,
+                "shard": i64::MIN,
+                "seqno": id.seqno,
+                "root_hash": base64(&id.root_hash.0),
+                "file_hash": base64(&id.file_hash.0),
+            })
+        };
+        Ok(serde_json::json!({
+            "@type": "config.global",
+            "dht": {
+                "@type": "dht.config.global",
+                "k": 6,
+                "a": 3,
+                "static_nodes": { "@type": "dht.nodes", "nodes": [] },
+            },
+            "liteservers": [{
+                "ip": server.config_ip(),
+                "port": server.address().port(),
+                "id": { "@type": "pub.ed25519", "key": base64(server.public_key()) },
+            }],
+            "validator": {
+                "@type": "validator.config.global",
+                "zero_state": block(&zero),
+                "init_block": block(&init),
+                "hardforks": [],
+            },
+        }))
+    }
+
+    /// Follows the newest block.
+    pub(crate) fn heads(&self) -> watch::Receiver<Head> {
+        self.heads.clone()
+    }
+
+    /// Takes a message from outside.
+    pub(crate) async fn take(&self, message: Cell) -> Result<(), DevnetError> {
+        self.call(move |core| core.receive(&message)).await?
+    }
+
+    /// Answers what a liteserver is asked.
+    pub(crate) async fn ask(&self, query: Query, fault: Option<Fault>) -> Result<Answer, DevnetError> {
+        self.call(move |core| core.answer(&query, fault)).await
     }
 
     /// Ends the network, and waits until its store is closed. Other handles then say that it is stopped.
@@ -313,7 +388,36 @@ impl Core {
     }
 
     fn view(&self) -> View<'_> {
-        View { store: &self.store, recent: &self.recent, head: self.ledger.head() }
+        let config = self.config.borrow().clone();
+        let validator = self.chains.validator();
+        View { store: &self.store, recent: &self.recent, head: self.ledger.head(), validator, config }
+    }
+
+    fn answer(&self, query: &Query, fault: Option<Fault>) -> Answer {
+        let mut view = self.view();
+        if let Some(Fault::Lag(blocks)) = fault {
+            view.head.seqno = view.head.seqno.saturating_sub(blocks);
+        }
+        Responder { view, now: self.now(), fault }.answer(query)
+    }
+
+    /// Makes sure that the newest block is not a key block: clients that start from one want something to come after it.
+    fn pass_key_block(&mut self) -> Result<(), DevnetError> {
+        while self.ledger.head().seqno == self.chains.last_key_seqno() {
+            self.produce(None)?;
+        }
+        Ok(())
+    }
+
+    /// The beginning of the masterchain, and its newest key block, which is not the newest block.
+    fn landmarks(&mut self) -> Result<(BlockId, BlockId), DevnetError> {
+        self.pass_key_block()?;
+        let view = self.view();
+        let id = |seqno| {
+            let found = view.block(Workchain::Master, seqno)?;
+            found.map(|known| known.id).ok_or_else(|| self.store.damaged(&format!("block {seqno}"), "it is not there"))
+        };
+        Ok((id(0)?, id(self.chains.last_key_seqno())?))
     }
 
     fn now(&self) -> UnixSeconds {
@@ -322,8 +426,36 @@ impl Core {
 
     /// Makes one block.
     fn produce(&mut self, external: Option<&Cell>) -> Result<Head, DevnetError> {
+        self.produce_with(external, None)
+    }
+
+    /// Makes a key block with another configuration.
+    fn configure(&mut self, param: u32, value: Option<Cell>) -> Result<Head, DevnetError> {
+        let refuse = |why: String| DevnetError::ConfigParam { param, why };
+        if FIXED_PARAMS.contains(&param) {
+            return Err(refuse("it says which network this is or who signs its blocks".to_owned()));
+        }
+        let current = self.chains.config();
+        let mut params = Dict::<u32, Cell>::from_raw(current.params.as_dict().root().clone());
+        match value {
+            Some(value) => params.set(param, value).map(drop),
+            None => params.remove(param).map(drop),
+        }
+        .map_err(|e| refuse(e.to_string()))?;
+        let root = params.into_root().ok_or_else(|| refuse("none would be left".to_owned()))?;
+        let config = Arc::new(NetworkConfig::from_cell(root.clone())?);
+        // Whether the machine can follow it shows before there is a block with it.
+        Rules::new(&config, self.ledger.head().utime).map_err(|e| refuse(e.to_string()))?;
+        let next = BlockchainConfig { address: current.address, params: BlockchainConfigParams::from_raw(root) };
+        let head = self.produce_with(None, Some(next))?;
+        self.ledger.configure(&config).map_err(block_error)?;
+        self.config.send_replace(config);
+        Ok(head)
+    }
+
+    fn produce_with(&mut self, external: Option<&Cell>, config: Option<BlockchainConfig>) -> Result<Head, DevnetError> {
         let block = self.ledger.make_block(self.now(), external).map_err(block_error)?;
-        let next = self.chains.seal(&block, None).map_err(|e| DevnetError::Block(format!("its cells: {e}")))?;
+        let next = self.chains.seal(&block, config).map_err(|e| DevnetError::Block(format!("its cells: {e}")))?;
         self.store.commit(&block, &next.pair, self.ledger.totals(), self.offset)?;
         self.recent.push_back(next.pair.clone());
         while self.recent.len() > STATES {

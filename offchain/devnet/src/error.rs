@@ -55,6 +55,14 @@ pub enum DevnetError {
     /// The built-in configuration cannot be used.
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// A parameter of the configuration cannot be changed so.
+    #[error("parameter {param} of the configuration cannot be changed: {why}")]
+    ConfigParam {
+        /// Its number.
+        param: u32,
+        /// Why not.
+        why: String,
+    },
     /// A block could not be made. The network stands where it stood before.
     #[error("no block could be made: {0}")]
     Block(String),
@@ -86,6 +94,15 @@ pub enum DevnetError {
     /// The thread that keeps the network cannot be started.
     #[error("the devnet's thread cannot be started: {0}")]
     Thread(#[source] std::io::Error),
+    /// A server cannot listen there.
+    #[error("no server can listen at {address}: {source}; choose another port")]
+    Listen {
+        /// Where.
+        address: std::net::SocketAddr,
+        /// Why not.
+        #[source]
+        source: std::io::Error,
+    },
     /// The network was stopped.
     #[error("the devnet is stopped")]
     Stopped,

@@ -2,7 +2,7 @@
 //! the money.
 
 use cocoon_chain::{NetworkConfig, Wallet, WalletError, WalletVersion};
-use cocoon_protocol::{GlobalId, Nano, NodeKey, UnixSeconds};
+use cocoon_protocol::{GlobalId, Nano, NodeKey, StdAddr, UnixSeconds};
 use sha2::{Digest, Sha256};
 use tycho_types::boc::Boc;
 use tycho_types::cell::{HashBytes, Lazy};
@@ -77,13 +77,34 @@ pub fn giver(network: GlobalId) -> Result<Wallet, WalletError> {
     Wallet::new(NodeKey::from_seed(&seed), WalletVersion::V5R1, network)
 }
 
+/// Two accounts that nobody has a key of, and that have nothing. They are neighbours in the dictionary of accounts, so that
+/// whatever a block changes, it leaves the two edges to them; so the update that it carries always refers to some part of the
+/// state before it. Some parsers cannot read an update that does not, and no real network has one.
+pub fn bystanders(now: UnixSeconds) -> Result<[(StdAddr, ShardAccount); 2], Error> {
+    let mut hash: [u8; 32] = Sha256::digest(b"cocoon devnet bystander").into();
+    let mut next = || {
+        if let Some(last) = hash.last_mut() {
+            *last ^= 1;
+        }
+        let address = StdAddr::new(0, HashBytes(hash));
+        let entry = empty_account(&address, now, 0)?;
+        Ok((address, entry))
+    };
+    Ok([next()?, next()?])
+}
+
 /// The giver's account before its first transaction: money, and no code yet.
 pub fn giver_account(giver: &Wallet, now: UnixSeconds) -> Result<ShardAccount, Error> {
+    empty_account(giver.address(), now, u128::from(SUPPLY.get()))
+}
+
+/// An account with money and nothing else.
+fn empty_account(address: &StdAddr, now: UnixSeconds, balance: u128) -> Result<ShardAccount, Error> {
     let account = Account {
-        address: giver.address().clone().into(),
+        address: address.clone().into(),
         storage_stat: StorageInfo { used: StorageUsed::ZERO, last_paid: now.0, ..Default::default() },
         last_trans_lt: 0,
-        balance: CurrencyCollection::new(u128::from(SUPPLY.get())),
+        balance: CurrencyCollection::new(balance),
         state: AccountState::Uninit,
     };
     Ok(ShardAccount {

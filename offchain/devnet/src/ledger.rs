@@ -105,11 +105,13 @@ impl LedgerState {
     /// The beginning: one account with all the money.
     pub fn genesis(giver: &Wallet, now: UnixSeconds) -> Result<Self, LedgerError> {
         let account = genesis::giver_account(giver, now).map_err(cell("giver's account"))?;
+        let mut accounts = HashMap::from(genesis::bystanders(now).map_err(cell("first accounts"))?);
+        accounts.insert(giver.address().clone(), account);
         Ok(Self {
             head: Head { seqno: 0, utime: now, lt: 0 },
             seed: HashBytes(Sha256::digest(b"cocoon devnet genesis").into()),
             totals: Totals::default(),
-            accounts: HashMap::from([(giver.address().clone(), account)]),
+            accounts,
             queue: BTreeMap::new(),
         })
     }
@@ -127,6 +129,12 @@ impl Ledger {
     pub fn new(config: &NetworkConfig, state: LedgerState) -> Result<Self, LedgerError> {
         let rules = Rules::new(config, state.head.utime).map_err(cell("network configuration"))?;
         Ok(Self { rules, state })
+    }
+
+    /// Puts another configuration in force, from the next block on.
+    pub fn configure(&mut self, config: &NetworkConfig) -> Result<(), LedgerError> {
+        self.rules = Rules::new(config, self.state.head.utime).map_err(cell("network configuration"))?;
+        Ok(())
     }
 
     /// The newest block.

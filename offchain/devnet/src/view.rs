@@ -1,14 +1,16 @@
 //! Looking at the chains: blocks by number, logical time or time, with the states of the newest ones.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
-use cocoon_chain::Head;
+use cocoon_chain::{Head, NetworkConfig};
 use cocoon_protocol::UnixSeconds;
 use tycho_types::cell::Cell;
 use tycho_types::models::BlockId;
 
 use crate::block::Workchain;
 use crate::blocks::Pair;
+use crate::blocks::validator::Validator;
 use crate::error::DevnetError;
 use crate::store::{BlockRecord, Store};
 
@@ -38,6 +40,8 @@ pub(crate) struct View<'a> {
     pub store: &'a Store,
     pub recent: &'a VecDeque<Pair>,
     pub head: Head,
+    pub validator: &'a Validator,
+    pub config: Arc<NetworkConfig>,
 }
 
 impl View<'_> {

@@ -6,13 +6,16 @@ mod common;
 use std::time::Duration;
 
 use cocoon_chain::{Chain, ChainError, OutMessage, SendMsgFlags, Wallet, WalletVersion, call_getter};
+use cocoon_devnet::block::Workchain;
+use cocoon_devnet::store::CHECKPOINT;
 use cocoon_devnet::{Devnet, ManualClock, Settings};
 use cocoon_protocol::{Hash256, Nano, StdAddr};
 use cocoon_wrappers::{GetterCall, StackValue};
 use common::check::check_from;
 use common::{START, funded, network, pay, wallet};
 use proptest::prelude::*;
-use tycho_types::cell::HashBytes;
+use tycho_types::cell::{Cell, CellBuilder, HashBytes};
+use tycho_types::models::ShardStateUnsplit;
 
 const V5: WalletVersion = WalletVersion::V5R1;
 
@@ -21,6 +24,15 @@ async fn empty_blocks_follow_each_other() {
     let (devnet, _) = network().await;
     for _ in 0..5 {
         devnet.tick().await.unwrap();
+    }
+    check_from(&devnet, 1).await;
+}
+
+#[tokio::test]
+async fn a_payment_in_the_first_blocks_leaves_part_of_the_state() {
+    let (devnet, _) = network().await;
+    for byte in [0x11, 0x01, 0x91, 0xf1] {
+        devnet.faucet(&StdAddr::new(0, HashBytes([byte; 32])), Nano::from_ton(1)).await.unwrap().ok().unwrap();
     }
     check_from(&devnet, 1).await;
 }
@@ -79,6 +91,74 @@ async fn a_reopened_network_goes_on_with_the_same_chains() {
     let devnet = open().await;
     devnet.tick().await.unwrap();
     check_from(&devnet, 1).await;
+}
+
+#[tokio::test]
+async fn a_changed_configuration_makes_a_key_block_and_holds_after_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let open = || async {
+        let clock = Box::new(ManualClock::new(START));
+        let settings = Settings { folder: Some(folder.path().to_owned()), clock, tick: None };
+        Devnet::start(settings).await.unwrap()
+    };
+    let devnet = open().await;
+    let alice = funded(&devnet, V5, 1).await;
+    let before = devnet.config().await.unwrap();
+    let mut prices = before.params().get_gas_prices(false).unwrap();
+    prices.gas_price *= 10;
+    let head = devnet.set_config_param(21, Some(CellBuilder::build_from(&prices).unwrap())).await.unwrap();
+    let fee = devnet.config().await.unwrap().gas_fee(1_000_000);
+    assert!(fee > before.gas_fee(9_000_000), "{fee}");
+    devnet.tick().await.unwrap();
+    let cost = |trace: cocoon_chain::Trace| trace.root.transaction.total_fees;
+    let dear = cost(alice.send_and_confirm(&devnet, &[pay(devnet.giver(), Nano::new(1))]).await.unwrap());
+    devnet.stop().await;
+
+    let devnet = open().await;
+    assert_eq!(devnet.config().await.unwrap().gas_fee(1_000_000), fee);
+    let again = cost(alice.send_and_confirm(&devnet, &[pay(devnet.giver(), Nano::new(1))]).await.unwrap());
+    assert!(again > Nano::new(10_000_000) && dear > again, "{dear} {again}");
+    for seqno in 1..=devnet.head().await.unwrap().seqno {
+        let is_key = devnet.block(seqno).await.unwrap().unwrap().is_key;
+        assert_eq!(is_key, seqno == 1 || seqno == head.seqno);
+    }
+    check_from(&devnet, 1).await;
+
+    for param in [0, 12, 19, 28, 34] {
+        let error = devnet.set_config_param(param, None).await.unwrap_err();
+        assert!(error.to_string().contains(&param.to_string()), "{error}");
+    }
+    let head = devnet.head().await.unwrap();
+    devnet.set_config_param(20, Some(Cell::default())).await.unwrap_err();
+    devnet.set_config_param(21, None).await.unwrap_err();
+    assert_eq!(devnet.head().await.unwrap(), head);
+}
+
+#[tokio::test]
+async fn states_of_the_last_blocks_are_at_hand_after_a_restart_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let open = || async {
+        let clock = Box::new(ManualClock::new(START));
+        let settings = Settings { folder: Some(folder.path().to_owned()), clock, tick: None };
+        Devnet::start(settings).await.unwrap()
+    };
+    let devnet = open().await;
+    for _ in 0..CHECKPOINT * 2 + 10 {
+        devnet.tick().await.unwrap();
+    }
+    let head = devnet.head().await.unwrap().seqno;
+    let has_state = |devnet: Devnet, seqno: u32| async move {
+        let known = devnet.sealed(Workchain::Master, seqno).await.unwrap().unwrap();
+        known.state.is_some_and(|state| state.parse::<ShardStateUnsplit>().unwrap().seqno == seqno)
+    };
+    for again in 0..2 {
+        let devnet = if again == 0 { devnet.clone() } else { open().await };
+        assert!(has_state(devnet.clone(), head).await && has_state(devnet.clone(), head - CHECKPOINT).await);
+        assert!(has_state(devnet.clone(), 0).await, "the beginning is never forgotten");
+        assert!(!has_state(devnet.clone(), 5).await);
+        check_from(&devnet, head - 3).await;
+        devnet.stop().await;
+    }
 }
 
 /// Sends, and waits for nothing.

@@ -11,6 +11,7 @@
 
 mod contents;
 pub(crate) mod queue;
+mod stats;
 mod update;
 pub mod validator;
 
@@ -28,6 +29,7 @@ use tycho_types::models::{
 
 use self::contents::{Before, Contents, describe};
 use self::queue::{QueueInfo, Routed};
+use self::stats::Stats;
 use self::update::{Census, Staged};
 use self::validator::Validator;
 use crate::block::{Block, Part, Workchain};
@@ -115,6 +117,7 @@ struct Extra {
     last_key: Option<BlockRef>,
     tip_is_key: bool,
     global_balance: CurrencyCollection,
+    stats: Stats,
 }
 
 /// Both chains at their newest blocks.
@@ -221,6 +224,7 @@ impl Chains {
                 last_key: custom.last_key_block,
                 tip_is_key: tip.master.is_key,
                 global_balance: custom.global_balance,
+                stats: custom.block_create_stats.unwrap_or_default(),
             },
             taken,
             validator,
@@ -299,6 +303,7 @@ impl Chains {
             extra.global_balance = extra.global_balance.checked_sub(&burned)?;
         }
         extra.config = config;
+        extra.stats = stats::count(&extra.stats, self.validator.public_key(), utime)?;
         let custom = McStateExtra {
             shards: shards.clone(),
             config: extra.config.clone(),
@@ -306,7 +311,7 @@ impl Chains {
             prev_blocks: extra.prev_blocks.clone(),
             after_key_block: is_key,
             last_key_block: extra.last_key.clone(),
-            block_create_stats: None,
+            block_create_stats: Some(extra.stats.clone()),
             global_balance: extra.global_balance.clone(),
         };
         let in_block =
@@ -419,8 +424,8 @@ impl Chains {
         Ok((Side { tip: sealed.as_ref(), state, accounts, queue, fees }, sealed, staged))
     }
 
-    /// Number of the newest key block that the newest block can name.
-    fn last_key_seqno(&self) -> u32 {
+    /// Number of the newest key block, or of the zerostate.
+    pub fn last_key_seqno(&self) -> u32 {
         if self.extra.tip_is_key {
             self.master.tip.seqno
         } else {

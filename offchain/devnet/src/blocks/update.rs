@@ -38,37 +38,28 @@ impl Census {
         let is_new = |cell: &DynCell| self.count(cell) == 0;
         let is_gone = |cell: &DynCell| staged.counts.get(cell.repr_hash()) == Some(&0);
 
-        // Where the part of the old tree that changed meets the part that stays.
+        if !is_new(new.as_ref()) {
+            let both = make_pruned_branch(old.as_ref(), 0, Cell::empty_context())?;
+            return Ok((merkle_update(old, new, both.clone(), both), staged));
+        }
+        // Where the part of the old tree that is gone meets the part that stays: what the new tree can refer to. A cell that is
+        // old but not there, such as the code of a wallet that others have too, is written out.
         let mut frontier = HashSet::new();
-        let mut done = HashMap::new();
-        let before = if is_gone(old.as_ref()) {
-            prune(old, &mut done, &mut |cell| {
-                let stays = !is_gone(cell);
-                if stays {
-                    frontier.insert(*cell.repr_hash());
-                }
-                stays
-            })?
-        } else {
-            make_pruned_branch(old.as_ref(), 0, Cell::empty_context())?
-        };
-        let mut done = HashMap::new();
-        let after = if is_new(new.as_ref()) {
-            // A cell that is old but not at the frontier, such as the code of a wallet that others have too, is written out:
-            // nobody could find it in the part of the old tree that the update shows.
-            prune(new, &mut done, &mut |cell| !is_new(cell) && frontier.contains(cell.repr_hash()))?
-        } else {
-            make_pruned_branch(new.as_ref(), 0, Cell::empty_context())?
-        };
-        let update = MerkleUpdate {
-            old_hash: *old.repr_hash(),
-            new_hash: *new.repr_hash(),
-            old_depth: old.repr_depth(),
-            new_depth: new.repr_depth(),
-            old: before,
-            new: after,
-        };
-        Ok((update, staged))
+        find_frontier(old.as_ref(), &is_gone, &mut frontier, &mut HashSet::new());
+        let mut used = HashSet::new();
+        let after = prune(new, &mut HashMap::new(), &mut |cell| {
+            let known = !is_new(cell) && frontier.contains(cell.repr_hash());
+            if known {
+                used.insert(*cell.repr_hash());
+            }
+            known
+        })?;
+        let mut leads = HashMap::new();
+        leads_to(old.as_ref(), &is_gone, &used, &mut leads);
+        let before = prune(old, &mut HashMap::new(), &mut |cell| {
+            !is_gone(cell) || leads.get(cell.repr_hash()).is_none_or(|leads| !leads)
+        })?;
+        Ok((merkle_update(old, new, before, after), staged))
     }
 
     /// Makes the new state of an update the counted one.
@@ -105,6 +96,56 @@ impl Census {
             }
         }
     }
+}
+
+fn merkle_update(old: &Cell, new: &Cell, before: Cell, after: Cell) -> MerkleUpdate {
+    MerkleUpdate {
+        old_hash: *old.repr_hash(),
+        new_hash: *new.repr_hash(),
+        old_depth: old.repr_depth(),
+        new_depth: new.repr_depth(),
+        old: before,
+        new: after,
+    }
+}
+
+/// Collects the cells that stay right below those that are gone.
+fn find_frontier(
+    cell: &DynCell,
+    is_gone: &impl Fn(&DynCell) -> bool,
+    frontier: &mut HashSet<HashBytes>,
+    seen: &mut HashSet<HashBytes>,
+) {
+    if !seen.insert(*cell.repr_hash()) {
+        return;
+    }
+    if !is_gone(cell) {
+        frontier.insert(*cell.repr_hash());
+    } else if !cell.descriptor().is_merkle() {
+        for child in cell.references() {
+            find_frontier(child, is_gone, frontier, seen);
+        }
+    }
+}
+
+/// Finds out of each cell that is gone whether one of these is below it.
+fn leads_to(
+    cell: &DynCell,
+    is_gone: &impl Fn(&DynCell) -> bool,
+    used: &HashSet<HashBytes>,
+    leads: &mut HashMap<HashBytes, bool>,
+) -> bool {
+    if let Some(known) = leads.get(cell.repr_hash()) {
+        return *known;
+    }
+    let mut found = used.contains(cell.repr_hash());
+    if is_gone(cell) && !cell.descriptor().is_merkle() {
+        for child in cell.references() {
+            found |= leads_to(child, is_gone, used, leads);
+        }
+    }
+    leads.insert(*cell.repr_hash(), found);
+    found
 }
 
 /// A copy of a tree in which the subtrees that `leave_out` names are pruned branches. Leaves stay as they are: a pruned

@@ -1,0 +1,254 @@
+//! Payment channels: opened and closed by the payer, claimed by the payee, found again in a wallet's history.
+
+use std::collections::BTreeSet;
+
+use cocoon_chain::{AccountStatus, Chain, MessageKind, MessageRecord, OutMessage, StateInit, run_getter};
+use cocoon_protocol::{CloseAuth, Hash256, Nano, NodePublicKey, Signature, SignedVoucher, StdAddr};
+use cocoon_wrappers::generated::pay_channel::{
+    self, ChannelLimits, ChannelState, ChannelTerms, Claim, ClosingStarted, CoopClose, Data, Paid, Refunded,
+    RequestClose, Settle, TopUp,
+};
+use tycho_types::cell::HashBytes;
+use tycho_types::num::Tokens;
+
+use crate::plan::Purpose;
+use crate::system::nano;
+use crate::{ActionError, Plan, System};
+
+/// Attached to every message for gas.
+const GAS: Nano = Nano::new(50_000_000);
+/// What a new channel keeps for its storage.
+const RESERVE: Nano = Nano::new(50_000_000);
+/// Most transactions of a wallet that are searched for channels.
+const SEARCH: usize = 10_000;
+/// Transactions asked for at once.
+const PAGE: usize = 100;
+
+/// What the parties of a channel agree on for its whole life.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Terms {
+    /// Gets the refund; alone may close.
+    pub payer: StdAddr,
+    /// Gets the claims.
+    pub payee: StdAddr,
+    /// Signs vouchers.
+    pub payer_key: NodePublicKey,
+    /// Signs consents to close.
+    pub payee_key: NodePublicKey,
+    /// Seconds from the request to close until settlement.
+    pub challenge: u32,
+    /// Tells channels of one pair apart.
+    pub salt: u64,
+}
+
+impl Terms {
+    /// State init and address that follow from the terms and the bundled contract code (attack 25).
+    pub fn identify(&self) -> Result<(StateInit, StdAddr), ActionError> {
+        let data = Data {
+            terms: ChannelTerms {
+                payer: self.payer.clone(),
+                payee: self.payee.clone(),
+                payer_key: HashBytes(*self.payer_key.as_bytes()),
+                payee_key: HashBytes(*self.payee_key.as_bytes()),
+                challenge: self.challenge,
+                salt: self.salt,
+            }
+            .to_cell()?,
+            deposit: Tokens::ZERO,
+            claimed: Tokens::ZERO,
+            close_at: 0,
+            epoch: 0,
+        };
+        Ok((pay_channel::state_init(&data)?, pay_channel::address(0, &data)?))
+    }
+}
+
+/// The bounds that the contract sets itself, asked of its own code.
+async fn limits(chain: &dyn Chain, terms: &Terms) -> Result<ChannelLimits, ActionError> {
+    let (init, address) = terms.identify()?;
+    let (config, head) = (chain.config().await?, chain.head().await?);
+    let account = cocoon_chain::AccountSnapshot::hypothetical(address, init, Nano::ZERO, head);
+    Ok(pay_channel::decode_limits(run_getter(&account, &config, &pay_channel::get_limits())?.stack)?)
+}
+
+/// Creates a channel with its first deposit.
+pub async fn open(system: &System, terms: &Terms, deposit: Nano) -> Result<Plan, ActionError> {
+    if deposit.is_zero() {
+        return Err(ActionError::invalid("deposit", "a channel begins with a deposit"));
+    }
+    if terms.payer == terms.payee {
+        return Err(ActionError::invalid("payee", "payer and payee are the same account"));
+    }
+    let limits = limits(system.chain().as_ref(), terms).await?;
+    if !(limits.min_challenge..=limits.max_challenge).contains(&terms.challenge) {
+        let (least, most) = (limits.min_challenge, limits.max_challenge);
+        let why = format!("{} s is not between {least} s and {most} s", terms.challenge);
+        return Err(ActionError::invalid("challenge period", why));
+    }
+    let (init, address) = terms.identify()?;
+    if system.chain().account(&address).await?.status == AccountStatus::Active {
+        let why = format!("{address} exists already with these terms; top it up, or take another --salt");
+        return Err(ActionError::invalid("channel", why));
+    }
+    let body = TopUp { query_id: 0, amount: deposit.into() }.to_cell()?;
+    let message = OutMessage::new(address.clone(), Nano::ZERO).body(body).state_init(init);
+    let parts = [(Purpose::Deposit, deposit), (Purpose::Storage, RESERVE), (Purpose::Gas, GAS)];
+    Ok(Plan::single(format!("open channel {address} to {} with {deposit}", terms.payee), message, &parts))
+}
+
+/// Adds to a channel's deposit.
+pub async fn top_up(system: &System, channel: &StdAddr, amount: Nano) -> Result<Plan, ActionError> {
+    let state = system.channel(channel).await?;
+    if amount.is_zero() {
+        return Err(ActionError::invalid("amount", "a top-up of nothing"));
+    }
+    if state.close_at != 0 {
+        return Err(ActionError::invalid("channel", "it is closing, and takes no deposits until it is settled"));
+    }
+    let body = TopUp { query_id: 0, amount: amount.into() }.to_cell()?;
+    let message = OutMessage::new(channel.clone(), Nano::ZERO).body(body);
+    Ok(Plan::single(
+        format!("add {amount} to channel {channel}"),
+        message,
+        &[(Purpose::Deposit, amount), (Purpose::Gas, GAS)],
+    ))
+}
+
+/// Pays the payee what a voucher promises. Anybody may send it.
+pub async fn claim(system: &System, voucher: &SignedVoucher) -> Result<Plan, ActionError> {
+    let channel = &voucher.voucher.channel;
+    let state = system.channel(channel).await?;
+    if voucher.voucher.global_id != system.chain().network() {
+        let why = format!("it is for network {}, and this is {}", voucher.voucher.global_id, system.chain().network());
+        return Err(ActionError::invalid("voucher", why));
+    }
+    let payer = key("payer key", state.payer_key)?;
+    voucher.verify(&payer).map_err(|e| ActionError::invalid("voucher", e))?;
+    let now = system.chain().head().await?.utime;
+    if voucher.voucher.valid_until.0 != 0 && voucher.voucher.valid_until <= now {
+        return Err(ActionError::invalid("voucher", format!("it expired at {}", voucher.voucher.valid_until)));
+    }
+    let pays = claimable(&state, voucher);
+    if pays.is_zero() {
+        let why = format!(
+            "it promises {} in all, of which {} is claimed already, and {} is deposited",
+            voucher.voucher.cumulative,
+            nano(state.claimed),
+            nano(state.deposit)
+        );
+        return Err(ActionError::invalid("voucher", why));
+    }
+    let cell = voucher.voucher.to_cell().map_err(|e| ActionError::invalid("voucher", e))?;
+    let body = Claim { query_id: 0, signature: voucher.signature.0, voucher: cell }.to_cell()?;
+    let message = OutMessage::new(channel.clone(), Nano::ZERO).body(body);
+    let what = format!("claim {pays} from channel {channel} for {}", state.payee);
+    Ok(Plan::single(what, message, &[(Purpose::Gas, GAS)]))
+}
+
+/// What a voucher is worth now, before any fee.
+pub fn claimable(state: &ChannelState, voucher: &SignedVoucher) -> Nano {
+    voucher.voucher.cumulative.min(nano(state.deposit)).saturating_sub(nano(state.claimed))
+}
+
+/// The payer starts the challenge period.
+pub async fn request_close(system: &System, channel: &StdAddr, sender: &StdAddr) -> Result<Plan, ActionError> {
+    let state = system.channel(channel).await?;
+    if state.payer != *sender {
+        return Err(ActionError::invalid("wallet", format!("only the payer {} may close the channel", state.payer)));
+    }
+    if state.close_at != 0 {
+        let why = format!("it is closing already, and can be settled from {} on", state.close_at);
+        return Err(ActionError::invalid("channel", why));
+    }
+    let message = OutMessage::new(channel.clone(), Nano::ZERO).body(RequestClose { query_id: 0 }.to_cell()?);
+    let what = format!("close channel {channel}: after {} s it can be settled", state.challenge);
+    Ok(Plan::single(what, message, &[(Purpose::Gas, GAS)]))
+}
+
+/// After the challenge period the rest of the deposit goes to the payer, whoever asks.
+pub async fn settle(system: &System, channel: &StdAddr) -> Result<Plan, ActionError> {
+    let state = system.channel(channel).await?;
+    let now = system.chain().head().await?.utime.0;
+    if state.close_at == 0 {
+        return Err(ActionError::invalid("channel", "it is not closing; the payer has to request that first"));
+    }
+    if now < state.close_at {
+        let why = format!("the challenge period goes on for another {} s", state.close_at - now);
+        return Err(ActionError::invalid("channel", why));
+    }
+    let message = OutMessage::new(channel.clone(), Nano::ZERO).body(Settle { query_id: 0 }.to_cell()?);
+    let what = format!("settle channel {channel}: {} returns to {}", unspent(&state), state.payer);
+    Ok(Plan::single(what, message, &[(Purpose::Gas, GAS)]))
+}
+
+/// What the payee would sign to let the channel be settled at once.
+pub fn consent(system: &System, channel: &StdAddr, state: &ChannelState) -> CloseAuth {
+    let (global_id, channel) = (system.chain().network(), channel.clone());
+    CloseAuth { global_id, channel, claimed: nano(state.claimed), epoch: state.epoch }
+}
+
+/// Settles at once with the payee's consent.
+pub async fn coop_close(system: &System, consent: &CloseAuth, signature: &Signature) -> Result<Plan, ActionError> {
+    let channel = &consent.channel;
+    let state = system.channel(channel).await?;
+    if *consent != self::consent(system, channel, &state) {
+        let why = "something was claimed since it was signed, or the channel was settled, or it is for another network; \
+                   ask the payee for a new one";
+        return Err(ActionError::invalid("consent", why));
+    }
+    let payee = key("payee key", state.payee_key)?;
+    consent.verify(&payee, signature).map_err(|e| ActionError::invalid("consent", e))?;
+    let auth = consent.to_cell().map_err(|e| ActionError::invalid("consent", e))?;
+    let body = CoopClose { query_id: 0, signature: signature.0, auth }.to_cell()?;
+    let message = OutMessage::new(channel.clone(), Nano::ZERO).body(body);
+    let what = format!("settle channel {channel} at once: {} returns to {}", unspent(&state), state.payer);
+    Ok(Plan::single(what, message, &[(Purpose::Gas, GAS)]))
+}
+
+/// What is deposited and not claimed.
+pub fn unspent(state: &ChannelState) -> Nano {
+    nano(state.deposit).saturating_sub(nano(state.claimed))
+}
+
+fn key(what: &'static str, bytes: HashBytes) -> Result<NodePublicKey, ActionError> {
+    NodePublicKey::from_bytes(&bytes.0).map_err(|e| ActionError::invalid(what, e))
+}
+
+/// Channels that a wallet has to do with, found in its own history: those it paid into, and those that paid it or told it that
+/// they close. Only accounts with the channel's code are returned.
+pub async fn list(system: &System, wallet: &StdAddr) -> Result<Vec<(StdAddr, ChannelState)>, ActionError> {
+    let mut found = BTreeSet::new();
+    let (mut after, mut seen) = (0, 0);
+    loop {
+        let page = system.chain().transactions(wallet, after, PAGE).await?;
+        for transaction in &page {
+            found.extend(transaction.out_messages.iter().filter(|m| is_to_channel(m)).filter_map(|m| m.dst.clone()));
+            found.extend(transaction.in_message.iter().filter(|m| is_from_channel(m)).filter_map(|m| m.src.clone()));
+        }
+        seen += page.len();
+        match page.last() {
+            Some(last) if page.len() == PAGE && seen < SEARCH => after = last.lt,
+            _ => break,
+        }
+    }
+    let mut channels = vec![];
+    let config = system.chain().config().await?;
+    for address in found {
+        let account = system.chain().account(&address).await?;
+        if account.status == AccountStatus::Active && account.has_code(&Hash256(pay_channel::CODE_HASH.0)) {
+            let stack = run_getter(&account, &config, &pay_channel::get_state())?.stack;
+            channels.push((address, pay_channel::decode_state(stack)?));
+        }
+    }
+    Ok(channels)
+}
+
+fn is_to_channel(message: &MessageRecord) -> bool {
+    const OPS: [u32; 5] = [TopUp::OP, Claim::OP, RequestClose::OP, Settle::OP, CoopClose::OP];
+    message.kind == MessageKind::Internal && message.op().is_some_and(|op| OPS.contains(&op))
+}
+
+fn is_from_channel(message: &MessageRecord) -> bool {
+    const OPS: [u32; 3] = [Paid::OP, Refunded::OP, ClosingStarted::OP];
+    message.kind == MessageKind::Internal && message.op().is_some_and(|op| OPS.contains(&op))
+}

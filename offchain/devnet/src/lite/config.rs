@@ -1,0 +1,139 @@
+//! The configuration, libraries, and who made blocks.
+
+use cocoon_lite::{BlockIdExt, answers, queries};
+use tycho_types::boc::Boc;
+use tycho_types::error::Error;
+use tycho_types::models::BlockchainConfigParams;
+
+use super::answer::{Failure, Responder};
+use super::chain_proof::previous_key;
+use super::proof;
+use crate::block::Workchain;
+
+/// The configuration is to come from a key block rather than from the state.
+const FROM_KEY_BLOCK: u32 = 0x8000;
+
+/// What else of the state a client wants, as bits of the mode.
+const WITH_LIBRARIES: u32 = 2;
+const WITH_ACCOUNTS: u32 = 64;
+
+/// What else of the configuration: bit, and parameters.
+const WITH_PARAMS: [(u32, &[u32]); 4] = [(16, &[28, 32, 33, 34, 35, 36, 37]), (32, &[31]), (256, &[12]), (512, &[8])];
+
+/// An answer has the counters of at most so many validators.
+const MAX_VALIDATORS: usize = 1000;
+
+/// Contracts can see so many of the last blocks, and of the last whose numbers are whole hundreds.
+const VISIBLE_BLOCKS: u32 = 16;
+
+impl Responder<'_> {
+    pub fn config(&self, mode: u32, id: &BlockIdExt, params: Option<&[u32]>) -> Result<answers::ConfigInfo, Failure> {
+        let known = self.find_master(id)?;
+        let visit = |config: &BlockchainConfigParams| -> Result<(), Error> {
+            let Some(params) = params else {
+                let root = config.as_dict().root().as_ref().ok_or(Error::InvalidData)?;
+                proof::touch(root.as_ref());
+                return Ok(());
+            };
+            let wanted = WITH_PARAMS.iter().filter(|(bit, _)| mode & bit != 0).flat_map(|(_, params)| *params);
+            for param in params.iter().chain(wanted) {
+                if let Some(cell) = config.as_dict().get(param)? {
+                    proof::touch(cell.as_ref());
+                }
+            }
+            Ok(())
+        };
+        let mode = mode & 0xffff;
+        if mode & FROM_KEY_BLOCK != 0 {
+            let key = if known.is_key { known } else { self.numbered(Workchain::Master, previous_key(&known)?)? };
+            let config = proof::master_block(&key.root, |extra| {
+                visit(&extra.config.as_ref().ok_or(Error::InvalidData)?.params)
+            })?;
+            let (id, config_proof) = (key.id.into(), Boc::encode(config));
+            return Ok(answers::ConfigInfo { mode, id, state_proof: vec![], config_proof });
+        }
+        let config = proof::state(&self.state(&known)?, |state| {
+            if mode & WITH_LIBRARIES != 0
+                && let Some(root) = state.libraries.root()
+            {
+                let _ = root.data();
+            }
+            if mode & WITH_ACCOUNTS != 0 {
+                state.load_accounts()?;
+            }
+            let extra = state.load_custom()?.ok_or(Error::InvalidData)?;
+            for shard in extra.shards.iter() {
+                shard?;
+            }
+            // A contract sees these, and so does a client that runs its getters.
+            let newest = known.id.seqno;
+            let recent = (0..VISIBLE_BLOCKS).filter_map(|back| newest.checked_sub(back + 1));
+            let hundreds = (0..VISIBLE_BLOCKS).filter_map(|back| (newest / 100).checked_sub(back)).map(|n| n * 100);
+            let key = extra.last_key_block.iter().map(|key| key.seqno);
+            for seqno in recent.chain(hundreds).chain(key) {
+                extra.prev_blocks.get(seqno)?;
+            }
+            visit(&extra.config.params)
+        })?;
+        let state_proof = if known.id.seqno == 0 { vec![] } else { Boc::encode(proof::header(&known.root)?) };
+        Ok(answers::ConfigInfo { mode, id: id.clone(), state_proof, config_proof: Boc::encode(config) })
+    }
+
+    pub fn libraries(&self, _: &queries::GetLibraries) -> Result<answers::LibraryResult, Failure> {
+        // Nobody can publish one here.
+        Ok(answers::LibraryResult { result: vec![] })
+    }
+
+    pub fn libraries_with_proof(
+        &self,
+        query: &queries::GetLibrariesWithProof,
+    ) -> Result<answers::LibraryResultWithProof, Failure> {
+        let known = self.find_master(&query.id)?;
+        let none = proof::state(&self.state(&known)?, |state| {
+            for library in &query.library_list {
+                state.libraries.get(library)?;
+            }
+            Ok(())
+        })?;
+        let state_proof = if known.id.seqno == 0 { vec![] } else { Boc::encode(proof::header(&known.root)?) };
+        Ok(answers::LibraryResultWithProof {
+            id: query.id.clone(),
+            mode: query.mode,
+            result: vec![],
+            state_proof,
+            data_proof: Boc::encode(none),
+        })
+    }
+
+    pub fn validator_stats(&self, query: &queries::GetValidatorStats) -> Result<answers::ValidatorStats, Failure> {
+        let known = self.a_block(&query.id)?;
+        let limit = usize::try_from(query.limit).unwrap_or(usize::MAX).min(MAX_VALIDATORS);
+        let (mut count, mut complete) = (0usize, true);
+        let stats = proof::master_state(&self.state(&known)?, |extra| {
+            let stats = extra.block_create_stats.as_ref().ok_or(Error::InvalidData)?;
+            for entry in stats.iter() {
+                let (key, entry) = entry?;
+                let newest = entry.mc_blocks.updated_at.max(entry.shard_blocks.updated_at);
+                if query.start_after.is_some_and(|after| key <= after)
+                    || query.modified_after.is_some_and(|time| newest < time)
+                {
+                    continue;
+                }
+                if count == limit {
+                    complete = false;
+                    break;
+                }
+                count += 1;
+            }
+            Ok(())
+        })?;
+        Ok(answers::ValidatorStats {
+            mode: query.mode & 0xff,
+            id: query.id.clone(),
+            count: u32::try_from(count).unwrap_or(u32::MAX),
+            complete,
+            state_proof: Boc::encode(proof::header(&known.root)?),
+            data_proof: Boc::encode(stats),
+        })
+    }
+}
