@@ -27,13 +27,26 @@ export function testFiles(): string[] {
         .sort();
 }
 
+/** A contract's code as the generated wrapper writes it. */
+function committedHex(name: string): string {
+    const wrapper = readFileSync(path.join(TESTS, 'build', `${name}.ts`), 'utf8');
+    const code = /const __code = Cell\.fromHex\('([0-9a-f]+)'\)/.exec(wrapper)?.[1];
+    if (!code) throw new Error(`build/${name}.ts holds no code: run scripts/build-contracts`);
+    return code;
+}
+
+/** A contract's code as it is built. */
+export function committedCode(name: string): Cell {
+    return Cell.fromBoc(Buffer.from(committedHex(name), 'hex'))[0];
+}
+
 class Codes {
     private readonly names = new Map<string, string>();
     private changed: ReadonlyMap<string, Cell> = new Map();
     asked = new Set<string>();
 
     constructor(contracts: readonly string[]) {
-        for (const name of contracts) this.names.set(this.committed(name), name);
+        for (const name of contracts) this.names.set(committedHex(name), name);
         const fromHex = Cell.fromHex.bind(Cell);
         Cell.fromHex = (hex: string) => {
             const name = this.names.get(hex);
@@ -41,14 +54,6 @@ class Codes {
             this.asked.add(name);
             return this.changed.get(name) ?? fromHex(hex);
         };
-    }
-
-    /** As the generated wrapper writes it. */
-    committed(name: string): string {
-        const wrapper = readFileSync(path.join(TESTS, 'build', `${name}.ts`), 'utf8');
-        const code = /const __code = Cell\.fromHex\('([0-9a-f]+)'\)/.exec(wrapper)?.[1];
-        if (!code) throw new Error(`build/${name}.ts holds no code: run scripts/build-contracts`);
-        return code;
     }
 
     use(changed: ReadonlyMap<string, Cell>): void {
