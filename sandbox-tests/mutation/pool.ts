@@ -16,7 +16,7 @@ export type PoolOptions = {
 };
 
 /** A compiler keeps all that it ever compiled in tables: a fresh process after so many mutants. */
-const LIFETIME = 400;
+const LIFETIME = 150;
 
 export async function tryAll(mutants: readonly Mutant[], opts: PoolOptions, report: (tried: Tried) => void): Promise<void> {
     const queue = [...mutants];
@@ -55,7 +55,7 @@ class Worker {
     constructor() {
         this.child = fork(path.join(__dirname, 'worker.ts'), [], {
             cwd: TESTS,
-            execArgv: ['--import', 'tsx', '--max-old-space-size=3072', '--no-warnings'],
+            execArgv: ['--import', 'tsx', '--max-old-space-size=1536', '--no-warnings'],
             // The tests' own tables, printed at the end of a process, are of no interest here.
             stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
         });
