@@ -158,8 +158,13 @@ export type StakeAcc = SandboxContract<StakeAccount>;
 export type Staker = { wallet: Wallet; account: StakeAcc };
 export type Prop = SandboxContract<Proposal>;
 
-export async function governorAt(rules: Partial<GovernorParams> = {}, salt = 1n, epochLength = BigInt(EPOCH)): Promise<Governor> {
-    return Governor.fromInit(salt, epochLength, { ...RULES, ...rules }, false, 0n, 0n, 0n, 0n, 0n, null);
+export async function governorAt(
+    rules: Partial<GovernorParams> = {},
+    salt = 1n,
+    epochLength = BigInt(EPOCH),
+    registry: Address | null = null,
+): Promise<Governor> {
+    return Governor.fromInit(salt, epochLength, { ...RULES, ...rules }, false, 0n, 0n, 0n, 0n, 0n, registry);
 }
 
 export type Genesis = {
@@ -203,7 +208,7 @@ export async function registryAt(governor: Address, genesis: Genesis = {}): Prom
         forged.revision ?? 0n,
         forged.bonded ?? 0n,
         { ...PARAMS, ...genesis.params },
-        { $$type: 'RegistryCounts', images: 0n, models: 0n, proxies: 0n, roots: 0n, banned: 0n },
+        forged.counts ?? { $$type: 'RegistryCounts', images: 0n, models: 0n, proxies: 0n, roots: 0n, banned: 0n },
         { $$type: 'CodeHashes', payChannel, stakeAccount, proposal, faultReport, ...genesis.codes },
         forged.tcb ?? { $$type: 'TcbPolicy', minEvaluation: 17n, roots, banned: Dictionary.empty() },
         forged.images ?? Dictionary.empty(),

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { Cell, beginCell } from '@ton/core';
 import { internal } from '@ton/sandbox';
 import { GovernorParams, storeExecuteProposal, storeSetGovernorParams, storeSubmitProposal } from '../build/Governor';
-import { ProposalState, storeExecute, storeOpenProposal, storeProposalExecuted } from '../build/Proposal';
+import { ProposalState, storeExecute, storeOpenProposal, storeProposalExecuted, storeProposalTerms } from '../build/Proposal';
 import { storeExitConfirmed, storeStakeConfirmed } from '../build/StakeAccount';
 import {
     Dao,
@@ -100,12 +100,25 @@ test('attack_37_swapped_action_cell: the governor executes for no proposal but t
             storeOpenProposal({
                 $$type: 'OpenProposal',
                 queryId: 1n,
-                endsAt: BigInt(net.now),
                 bond: 1n,
-                stakeCodeHash: 0n,
-                stakeCodeDepth: 0n,
-                proposer: thief.address,
-                terms: Cell.EMPTY,
+                startsAt: BigInt(net.now),
+                endsAt: BigInt(net.now),
+                snapshot: 1n,
+                lateExtension: 1n,
+                quorum: 1n,
+                stakeCode: { $$type: 'StakeCode', hash: 0n, depth: 0n },
+                terms: beginCell()
+                    .store(
+                        storeProposalTerms({
+                            $$type: 'ProposalTerms',
+                            proposer: thief.address,
+                            timelock: 0n,
+                            executionWindow: 0n,
+                            totalStake: 1n,
+                            executeValue: 1n,
+                        }),
+                    )
+                    .endCell(),
                 actions: evil,
                 metadata,
             }),
@@ -285,7 +298,7 @@ test('attack_45_execution_that_fails_stays_retryable', async () => {
 test('attack_45_the_longest_bundle stays within its own price, and an action that fails comes back to the treasury', async () => {
     const net = await Network.create();
     const dao = await Dao.staked(net);
-    const many = bundle(Array.from({ length: 32 }, (_, i) => ({ to: dao.registry.address, body: scheduleImage(BigInt(i + 1)) })));
+    const many = bundle(Array.from({ length: 32 }, (_, i) => ({ to: dao.registry.address, body: scheduleImage(dao.registry.address, BigInt(i + 1)) })));
     const tooMany = bundle(Array.from({ length: 33 }, (_, i) => ({ to: dao.registry.address, body: setMinTcb(BigInt(i + 1)) })));
     await net.refused(dao.governor.address, GovernorErr.badActions, () => dao.sendPropose(dao.stakers[0], tooMany, text('33')));
     const proposal = await dao.pass(dao.stakers, many, '32 images');
@@ -410,7 +423,7 @@ test('G3 and G4: nothing is active before its delay, and a revocation takes one 
     const net = await Network.create();
     const dao = await Dao.staked(net);
     const soon = BigInt(net.now + 1);
-    await dao.decide(dao.stakers, [{ to: dao.registry.address, body: scheduleImage(1n, { activeFrom: soon }) }], 'soon');
+    await dao.decide(dao.stakers, [{ to: dao.registry.address, body: scheduleImage(dao.registry.address, 1n, { activeFrom: soon }) }], 'soon');
     assert.equal(await dao.registry.getImageStatus(1n), Entry.scheduled);
     net.later(2 * DAY - 1);
     assert.equal(await dao.registry.getImageStatus(1n), Entry.scheduled);

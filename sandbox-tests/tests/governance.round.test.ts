@@ -21,9 +21,9 @@ test('a whole round: stake, propose a bundle, vote, wait, execute; the entries b
 
     const { registry } = dao;
     const actions = bundle([
-        { to: registry.address, body: scheduleImage(1n, { role: Role.client }) },
-        { to: registry.address, body: scheduleImage(2n, { role: Role.proxy }) },
-        { to: registry.address, body: scheduleImage(3n, { role: Role.worker }) },
+        { to: registry.address, body: scheduleImage(registry.address, 1n, { role: Role.client }) },
+        { to: registry.address, body: scheduleImage(registry.address, 2n, { role: Role.proxy }) },
+        { to: registry.address, body: scheduleImage(registry.address, 3n, { role: Role.worker }) },
         { to: registry.address, body: scheduleModel(4n) },
     ]);
     const proposal = await dao.propose(stakers[0], actions, text('the first release'));

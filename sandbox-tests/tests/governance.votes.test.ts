@@ -200,14 +200,9 @@ test('attack_39_a_fake_stake_account votes and stakes nothing', async () => {
     const forged = await StakeAccount.fromInit(
         dao.governor.address,
         thief.address,
-        1n,
-        ton('1000000'),
-        ton('1000000'),
-        0n,
-        0n,
         Dictionary.empty<number, Lot>().set(0, { $$type: 'Lot', amount: ton('1000000'), activeFrom: 1n, exitFrom: 0n, releaseAt: 0n }),
         Dictionary.empty(),
-        Dictionary.empty(),
+        null,
     );
     const account = net.chain.openContract(forged);
     const result = await account.send(thief.getSender(), { value: ton('0.5') }, {

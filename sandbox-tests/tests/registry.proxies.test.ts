@@ -1,36 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Address, Cell, beginCell } from '@ton/core';
-import { storeRegisterProxy } from '../build/Registry';
 import { Dao, PARAMS, RegistryErr, impersonate, keys, proxyAuth, publicKey, registryAt } from '../support/dao';
 import { evict, setParams } from '../support/entries';
+import { PROXY_FEE as FEE, ProxyOptions, registerProxy as register, registerBody } from '../support/proxies';
 import { Network, Result, Wallet, assertOk, compute, noteGas, on, sent, ton } from '../support/network';
 
 const BOND = PARAMS.minProxyBond;
-const FEE = ton('0.1');
-
-type ProxyOptions = { endpoint?: string; bond?: bigint; value?: bigint; signature?: Buffer; key?: string };
-
-function registerBody(registry: Address, owner: Address, opts: ProxyOptions = {}): Cell {
-    const node = keys(opts.key ?? 'proxy');
-    return beginCell()
-        .store(
-            storeRegisterProxy({
-                $$type: 'RegisterProxy',
-                queryId: 1n,
-                nodeKey: publicKey(node),
-                bond: opts.bond ?? BOND,
-                signature: opts.signature ?? proxyAuth(node, registry, owner),
-                endpoint: opts.endpoint ?? '127.0.0.1:9000',
-            }),
-        )
-        .endCell();
-}
-
-function register(dao: Dao, wallet: Wallet, opts: ProxyOptions = {}): Promise<Result> {
-    const value = opts.value ?? (opts.bond ?? BOND) + FEE + ton('0.05');
-    return dao.net.send(wallet, dao.registry.address, value, registerBody(dao.registry.address, wallet.address, opts));
-}
 
 function update(dao: Dao, wallet: Wallet, opts: ProxyOptions = {}): Promise<Result> {
     const addBond = opts.bond ?? 0n;
