@@ -28,9 +28,10 @@ async function staking(name: string, full: boolean): Promise<Meter> {
     if (full) for (let n = 0; n < LIMITS.lots - 2; n++) await dao.deposit(ann, ton('50'));
     if (full) for (let n = 0; n < LIMITS.nodes - 1; n++) await registerNode(ann, `node ${n}`);
     await own('deposit', () => dao.sendDeposit(ann, ton('500')));
-    const lot = full ? LIMITS.lots - 2 : 0;
     await own('register a node', () => registerNode(ann, 'the node'));
-    if (full) await dao.deposit(ann, ton('50'));
+    // A lot that no bond needs.
+    await dao.deposit(ann, ton('50'));
+    const lot = full ? LIMITS.lots - 1 : 1;
     net.later(EPOCH);
 
     if (full) {

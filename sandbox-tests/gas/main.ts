@@ -68,7 +68,7 @@ function compare(table: Table, now: Map<string, Figure>): string[] {
 }
 
 function report(table: Table, now: Map<string, Figure>): string {
-    const rows = [...now].map(([name, f]) => `| ${name} | ${f.gas.toLocaleString('en')} | ${f.contracts} | ${ton(f.nano)} |`);
+    const rows = [...now].map(([name, f]) => `| ${name} | ${f.gas.toLocaleString('en')} | ${f.contracts} | ${ton(f.nano)} | ${f.storage ? ton(f.storage) : ''} |`);
     const missed = new Map(misses(now).map((m) => [m.target, m]));
     const targets = TARGETS.map(({ name, what, limit }) => {
         const figure = now.get(name);
@@ -83,8 +83,9 @@ function report(table: Table, now: Map<string, Figure>): string {
 
 Written by \`scripts/gas --update\`. Do not edit.
 
-Gas is the sum over the project's contracts that a message sets to work; cost is everything that is paid on the way in TON (gas,
-storage, forwarding, actions) in all transactions down to the last answer, without the sending wallet's own work. *Full* is a
+Gas is the sum over the project's contracts that a message sets to work; cost is everything that is paid for it in TON (gas,
+forwarding, actions) in all transactions down to the last answer, without the sending wallet's own work; rent is what the same
+transactions collected for the storage of the time before, which depends on how long that was. *Full* is a
 registry with 256 images, 1,024 models, 256 proxies, 512 banned platforms; a stake account with all its lots, nodes and receipts.
 Prices are mainnet's.
 
@@ -92,8 +93,8 @@ Prices are mainnet's.
 |---|---|---|---|
 ${targets.join('\n')}
 
-| operation | gas | contracts | cost, TON |
-|---|--:|--:|--:|
+| operation | gas | contracts | cost, TON | rent, TON |
+|---|--:|--:|--:|--:|
 ${rows.join('\n')}
 ${notes.length ? `\n## Why a figure rose\n\n${notes.map(([name, f]) => `- ${name}: ${f.note}`).join('\n')}\n` : ''}`;
 }

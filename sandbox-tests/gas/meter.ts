@@ -2,13 +2,15 @@
 import assert from 'node:assert/strict';
 import { Address, Transaction } from '@ton/core';
 import { TreasuryContract } from '@ton/sandbox';
-import { Network, Result, assertOk, compute } from '../support/network';
+import { Network, Result, assertOk, compute, storageFee } from '../support/network';
 
 export type Figure = {
     /** In the project's contracts, over the whole trace; gas of wallets is not ours. */
     gas: number;
-    /** Everything that is burned on the way, in nanotons: gas, storage, forwarding, actions; without the sending wallet's own work. */
+    /** All that is paid on the way, in nanotons: gas, forwarding, actions; without the sending wallet's own work. */
     nano: bigint;
+    /** Rent for the time since the accounts were last touched, which is no matter of the operation; nanotons. */
+    storage: bigint;
     /** How many of the project's contracts worked. */
     contracts: number;
 };
@@ -24,11 +26,17 @@ export class Meter {
         const worked = result.transactions.filter((tx) => address(tx).equals(at));
         assert.ok(worked.length > 0, `${name}: nothing happened at ${at}`);
         worked.forEach(assertOk);
-        let figure: Figure = { gas: 0, nano: 0n, contracts: 0 };
+        let figure: Figure = { gas: 0, nano: 0n, storage: 0n, contracts: 0 };
         for (const tx of result.transactions) {
             const { gas } = compute(tx);
             const own = gas > 0 && !(await this.isWallet(address(tx)));
-            figure = { gas: figure.gas + (own ? gas : 0), nano: figure.nano + cost(tx), contracts: figure.contracts + (own ? 1 : 0) };
+            const rent = storageFee(tx);
+            figure = {
+                gas: figure.gas + (own ? gas : 0),
+                nano: figure.nano + cost(tx) - rent,
+                storage: figure.storage + (own ? rent : 0n),
+                contracts: figure.contracts + (own ? 1 : 0),
+            };
         }
         assert.ok(!this.figures.has(name), `${name} is measured twice`);
         this.figures.set(name, figure);
@@ -56,6 +64,6 @@ function cost(tx: Transaction): bigint {
     const { actionPhase, bouncePhase } = description;
     const forward = actionPhase?.totalFwdFees ?? 0n;
     const bounced = bouncePhase?.type === 'ok' ? bouncePhase.forwardFees : 0n;
-    if (tx.inMessage?.info.type === 'external-in') return forward;
+    if (tx.inMessage?.info.type === 'external-in') return forward + storageFee(tx);
     return tx.totalFees.coins - (actionPhase?.totalActionFees ?? 0n) + forward + bounced;
 }
