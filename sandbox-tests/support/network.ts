@@ -1,4 +1,6 @@
 // A chain with the devnet's configuration, wallets to act from, and ways to say what must have happened.
+import './fast';
+import '../trace/suites';
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import path from 'node:path';

@@ -18,14 +18,14 @@ import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { Cell, Dictionary, beginCell, loadShardAccount, loadTransaction, serializeTuple } from '@ton/core';
-import { Executor } from '@ton/sandbox';
 import { Network, actionCode, compute } from '../support/network';
+import { Getter, GetterAnswer, Listener, Transaction, TransactionAnswer, watchExecutor } from './watch';
 
 type Record = { kind: 'tx' | 'refused' | 'get'; step: string; [field: string]: unknown };
 
 const CONFIG = 'offchain/devnet/config/devnet.boc';
 
-export class Recorder {
+export class Recorder implements Listener {
     private readonly cells: Cell[] = [];
     private readonly index = new Map<string, number>();
     private readonly records: Record[] = [];
@@ -33,7 +33,7 @@ export class Recorder {
     private net?: Network;
 
     constructor() {
-        this.patch();
+        watchExecutor(this);
     }
 
     /** A fresh chain for a part of the trace. */
@@ -93,68 +93,55 @@ export class Recorder {
         return key;
     }
 
-    private patch(): void {
-        const recorder = this;
-        const run = Executor.prototype.runTransaction;
-        Executor.prototype.runTransaction = async function (args) {
-            const answer = await run.call(this, args);
-            const asked = {
-                step: recorder.current,
-                account: recorder.cell(Cell.fromBase64(args.shardAccount)),
-                message: recorder.cell(args.message),
-                now: args.now,
-                lt: args.lt.toString(),
-                seed: args.randomSeed?.toString('hex') ?? null,
-            };
-            const { result } = answer;
-            if (!result.success) {
-                recorder.records.push({ kind: 'refused', ...asked, exit: result.vmResults?.vmExitCode ?? null });
-                return answer;
-            }
-            const [transaction, account] = [Cell.fromBase64(result.transaction), Cell.fromBase64(result.shardAccount)];
-            const tx = loadTransaction(transaction.asSlice());
-            const after = loadShardAccount(account.asSlice());
-            const { exitCode, gas, skipped } = compute(tx);
-            recorder.records.push({
-                kind: 'tx',
-                ...asked,
-                out: {
-                    account: recorder.cell(account),
-                    transaction: recorder.cell(transaction),
-                    gas,
-                    exit: skipped ? null : exitCode,
-                    skipped: skipped ?? null,
-                    action: actionCode(tx) ?? null,
-                    aborted: tx.description.type === 'generic' && tx.description.aborted,
-                    fees: tx.totalFees.coins.toString(),
-                    balance: (after.account?.storage.balance.coins ?? 0n).toString(),
-                },
-            });
-            return answer;
+    transaction(args: Transaction, { result }: TransactionAnswer): void {
+        const asked = {
+            step: this.current,
+            account: this.cell(Cell.fromBase64(args.shardAccount)),
+            message: this.cell(args.message),
+            now: args.now,
+            lt: args.lt.toString(),
+            seed: args.randomSeed?.toString('hex') ?? null,
         };
-        const get = Executor.prototype.runGetMethod;
-        Executor.prototype.runGetMethod = async function (args) {
-            const answer = await get.call(this, args);
-            if (!answer.output.success) throw new Error(`${recorder.current}: the getter did not run: ${answer.output.error}`);
-            recorder.records.push({
-                kind: 'get',
-                step: recorder.current,
-                address: args.address.toRawString(),
-                code: recorder.cell(args.code),
-                data: recorder.cell(args.data),
-                method: args.methodId,
-                arguments: recorder.cell(serializeTuple(args.stack)),
-                now: args.unixTime,
-                balance: args.balance.toString(),
-                seed: args.randomSeed.toString('hex'),
-                gasLimit: args.gasLimit.toString(),
-                out: {
-                    stack: recorder.cell(Cell.fromBase64(answer.output.stack)),
-                    gas: Number(answer.output.gas_used),
-                    exit: answer.output.vm_exit_code,
-                },
-            });
-            return answer;
-        };
+        if (!result.success) {
+            this.records.push({ kind: 'refused', ...asked, exit: result.vmResults?.vmExitCode ?? null });
+            return;
+        }
+        const [transaction, account] = [Cell.fromBase64(result.transaction), Cell.fromBase64(result.shardAccount)];
+        const tx = loadTransaction(transaction.asSlice());
+        const after = loadShardAccount(account.asSlice());
+        const { exitCode, gas, skipped } = compute(tx);
+        this.records.push({
+            kind: 'tx',
+            ...asked,
+            out: {
+                account: this.cell(account),
+                transaction: this.cell(transaction),
+                gas,
+                exit: skipped ? null : exitCode,
+                skipped: skipped ?? null,
+                action: actionCode(tx) ?? null,
+                aborted: tx.description.type === 'generic' && tx.description.aborted,
+                fees: tx.totalFees.coins.toString(),
+                balance: (after.account?.storage.balance.coins ?? 0n).toString(),
+            },
+        });
+    }
+
+    getter(args: Getter, { output }: GetterAnswer): void {
+        if (!output.success) throw new Error(`${this.current}: the getter did not run: ${output.error}`);
+        this.records.push({
+            kind: 'get',
+            step: this.current,
+            address: args.address.toRawString(),
+            code: this.cell(args.code),
+            data: this.cell(args.data),
+            method: args.methodId,
+            arguments: this.cell(serializeTuple(args.stack)),
+            now: args.unixTime,
+            balance: args.balance.toString(),
+            seed: args.randomSeed.toString('hex'),
+            gasLimit: args.gasLimit.toString(),
+            out: { stack: this.cell(Cell.fromBase64(output.stack)), gas: Number(output.gas_used), exit: output.vm_exit_code },
+        });
     }
 }

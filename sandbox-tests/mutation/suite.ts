@@ -1,0 +1,126 @@
+// The contract tests as functions in this process: loaded once, run again for every mutant, each with the code that it is
+// told to use. `node:test` is replaced while the files are loaded, the wrappers' code when they ask for it.
+import { readFileSync, readdirSync } from 'node:fs';
+import Module from 'node:module';
+import path from 'node:path';
+import '../support/fast';
+import { Cell } from '@ton/core';
+import { TESTS } from './sources';
+
+export type Test = {
+    /** File and title. */
+    name: string;
+    file: string;
+    run: () => unknown;
+    /** Contracts whose code it took when nothing was changed. */
+    uses: ReadonlySet<string>;
+    milliseconds: number;
+};
+
+/** Files that test the tools or what is committed, not what a contract does. */
+const NOT_BEHAVIOUR = /^(trace|mutation|gas|network|lint)\./;
+
+/** Test files of behaviour, by name. */
+export function testFiles(): string[] {
+    return readdirSync(path.join(TESTS, 'tests'))
+        .filter((name) => name.endsWith('.test.ts') && !NOT_BEHAVIOUR.test(name))
+        .sort();
+}
+
+/** A contract's code as the generated wrapper writes it. */
+function committedHex(name: string): string {
+    const wrapper = readFileSync(path.join(TESTS, 'build', `${name}.ts`), 'utf8');
+    const code = /const __code = Cell\.fromHex\('([0-9a-f]+)'\)/.exec(wrapper)?.[1];
+    if (!code) throw new Error(`build/${name}.ts holds no code: run scripts/build-contracts`);
+    return code;
+}
+
+/** A contract's code as it is built. */
+export function committedCode(name: string): Cell {
+    return Cell.fromBoc(Buffer.from(committedHex(name), 'hex'))[0];
+}
+
+class Codes {
+    private readonly names = new Map<string, string>();
+    private changed: ReadonlyMap<string, Cell> = new Map();
+    asked = new Set<string>();
+
+    constructor(contracts: readonly string[]) {
+        for (const name of contracts) this.names.set(committedHex(name), name);
+        const fromHex = Cell.fromHex.bind(Cell);
+        Cell.fromHex = (hex: string) => {
+            const name = this.names.get(hex);
+            if (!name) return fromHex(hex);
+            this.asked.add(name);
+            return this.changed.get(name) ?? fromHex(hex);
+        };
+    }
+
+    use(changed: ReadonlyMap<string, Cell>): void {
+        this.changed = changed;
+        this.asked = new Set();
+    }
+}
+
+export class Suite {
+    private constructor(
+        readonly tests: Test[],
+        private readonly codes: Codes,
+    ) {}
+
+    /** Loads the files and runs each test once on the contracts as they are; all must pass. */
+    static async load(contracts: readonly string[], files: readonly string[]): Promise<Suite> {
+        const codes = new Codes(contracts);
+        const collected: { name: string; file: string; run: () => unknown }[] = [];
+        let current = '';
+        const test = (name: string, fn: () => unknown, ...rest: unknown[]) => {
+            if (typeof fn !== 'function' || rest.length) throw new Error(`${current}: the mutation tester knows only test(name, function)`);
+            // A test that wants its context gets one that explains why it fails.
+            const run = () => (fn as (t: object) => unknown)({ diagnostic: () => undefined });
+            collected.push({ name: `${current}: ${name}`, file: current, run });
+        };
+        const load = (Module as unknown as { _load: (...args: unknown[]) => unknown })._load;
+        (Module as unknown as { _load: unknown })._load = function (request: string, ...rest: unknown[]) {
+            return request === 'node:test' ? Object.assign(test, { test, default: test }) : load.call(this, request, ...rest);
+        };
+        for (const file of files) {
+            current = file;
+            require(path.join(TESTS, 'tests', file));
+            if (codes.asked.size) throw new Error(`${file} takes ${[...codes.asked]} while it is loaded: a mutant would not reach it`);
+        }
+        (Module as unknown as { _load: unknown })._load = load;
+
+        const suite = new Suite([], codes);
+        for (const { name, file, run } of collected) {
+            codes.use(new Map());
+            const start = performance.now();
+            const failure = await attempt(run);
+            if (failure !== undefined) throw new Error(`${name}\nfails on the contracts as they are: ${failure}`);
+            suite.tests.push({ name, file, run, uses: new Set(codes.asked), milliseconds: performance.now() - start });
+        }
+        return suite;
+    }
+
+    /** The first of these tests that fails with the changed contracts. */
+    async killer(changed: ReadonlyMap<string, Cell>, order: Iterable<Test>): Promise<Test | undefined> {
+        for (const test of order) {
+            this.codes.use(changed);
+            if ((await attempt(test.run)) !== undefined) return test;
+        }
+        return undefined;
+    }
+}
+
+async function attempt(run: () => unknown): Promise<string | undefined> {
+    // What the TVM and the tests print about mutants is of no interest.
+    const { log, error, warn } = console;
+    console.log = console.error = console.warn = () => undefined;
+    try {
+        await run();
+        return undefined;
+    } catch (e) {
+        return e instanceof Error ? e.message || e.name : String(e);
+    } finally {
+        Object.assign(console, { log, error, warn });
+    }
+}

@@ -1,0 +1,89 @@
+// One mutant's trial: compile what its file is part of, put it into the contracts that deploy it, run the tests that use
+// any of them until one fails.
+import { Cell } from '@ton/core';
+import { CompileError, Compiler, relink } from './compile';
+import { Mutant, apply } from './operators';
+import { Project, Sources, closure } from './sources';
+import { Suite, Test } from './suite';
+
+export type Outcome =
+    /** A test failed. */
+    | { status: 'killed'; by: string; file: string }
+    /** All tests passed. */
+    | { status: 'survived'; tests: number }
+    /** The code of every contract is the original's. */
+    | { status: 'equivalent' }
+    /** The compiler refuses it. */
+    | { status: 'refused'; why: string };
+
+export class Trials {
+    private readonly compiler: Compiler;
+    /** Who killed before, the latest first: by function, then by file. */
+    private readonly killers = new Map<string, Test[]>();
+
+    constructor(
+        private readonly all: Project[],
+        private readonly sources: Sources,
+        private readonly suite: Suite,
+    ) {
+        this.compiler = new Compiler(sources, all);
+    }
+
+    async run(mutant: Mutant): Promise<Outcome> {
+        let changed: Map<string, Cell>;
+        try {
+            changed = await this.codes(mutant);
+        } catch (e) {
+            if (!(e instanceof CompileError)) throw e;
+            return { status: 'refused', why: e.message.split('\n')[0] };
+        }
+        if (changed.size === 0) return { status: 'equivalent' };
+        const order = this.order(mutant, new Set(changed.keys()));
+        const killer = await this.suite.killer(changed, order);
+        if (!killer) return { status: 'survived', tests: order.length };
+        for (const key of [`${mutant.file}|${mutant.where}`, mutant.file]) {
+            const known = this.killers.get(key) ?? [];
+            this.killers.set(key, [killer, ...known.filter((t) => t !== killer)]);
+        }
+        return { status: 'killed', by: killer.name, file: killer.file };
+    }
+
+    /** The contracts that come out different, by name. */
+    private async codes(mutant: Mutant): Promise<Map<string, Cell>> {
+        const sources = apply(mutant, this.sources);
+        const own = new Map<string, Cell>();
+        for (const project of this.all) {
+            if (!closure(project.path, this.sources).has(mutant.file)) continue;
+            const variant = await this.compiler.variant(project.name, sources);
+            if (variant) own.set(project.name, variant.cell);
+        }
+        const changed = new Map<string, Cell>();
+        if (own.size === 0) return changed;
+        const linked = async (name: string): Promise<Cell> => {
+            const done = changed.get(name);
+            if (done) return done;
+            const original = await this.compiler.original(name);
+            const children = new Map<string, Cell>();
+            for (const child of original.children) {
+                const before = (await this.compiler.original(child)).cell;
+                const after = await linked(child);
+                if (!after.equals(before)) children.set(before.hash().toString('hex'), after);
+            }
+            const code = relink(own.get(name) ?? original.cell, children);
+            if (!code.equals(original.cell)) changed.set(name, code);
+            return code;
+        };
+        for (const project of this.all) await linked(project.name);
+        return changed;
+    }
+
+    /** Likely killers first, then the tests of the mutant's own folder, quick ones before slow ones. */
+    private order(mutant: Mutant, changed: ReadonlySet<string>): Test[] {
+        const uses = (test: Test) => [...test.uses].some((name) => changed.has(name));
+        const folder = mutant.file.split('/')[0];
+        const own = (test: Test) => (test.file.split('.').includes(folder) ? 0 : 1);
+        const rest = this.suite.tests.filter(uses).sort((a, b) => own(a) - own(b) || a.milliseconds - b.milliseconds);
+        const likely = [`${mutant.file}|${mutant.where}`, mutant.file].flatMap((key) => (this.killers.get(key) ?? []).slice(0, 8));
+        return [...new Set([...likely.filter(uses), ...rest])];
+    }
+}
