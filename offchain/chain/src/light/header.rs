@@ -44,7 +44,7 @@ pub(super) fn header(what: &'static str, proof: &Cell, id: &BlockIdExt) -> Resul
     Ok(header)
 }
 
-fn read(root: &Cell) -> Result<(Header, u32, ShardIdent, u32), Error> {
+pub(super) fn read(root: &Cell) -> Result<(Header, u32, ShardIdent, u32), Error> {
     let mut block = root.as_slice()?;
     let update_in_cell = match block.load_u32()? {
         0x11ef_55aa => false,
