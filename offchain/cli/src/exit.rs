@@ -12,7 +12,7 @@
 
 use anyhow::Error;
 use cocoon_actions::{ActionError, Refused};
-use cocoon_chain::{ChainError, GetterError, WalletError};
+use cocoon_chain::{ChainError, GetterError, LightError, WalletError};
 use cocoon_simulate::SimulateError;
 use serde_json::{Value, json};
 
@@ -61,6 +61,9 @@ pub fn code(error: &Error) -> u8 {
 fn of(error: &(dyn std::error::Error + 'static)) -> Option<u8> {
     if error.is::<Usage>() {
         return Some(USAGE);
+    }
+    if matches!(error.downcast_ref(), Some(LightError::NoHead { .. })) {
+        return Some(UNREACHABLE);
     }
     if error.is::<Declined>() {
         return Some(DECLINED);

@@ -9,14 +9,18 @@
 //! }
 //! ```
 //!
-//! `global_config` is TON's usual file, or its contents; `control` is there only on a development network. Paths begin at the
-//! folder of the file.
+//! `global_config` is TON's usual file, or its contents; `control` is there only on a development network. `"trusted_state"` may name a
+//! file in which the newest proven block is kept, so that the next command need not begin at the file's. Paths begin at the folder
+//! of the file.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, bail, ensure};
-use cocoon_chain::{Chain, StdAddr};
+use cocoon_chain::light::Now;
+use cocoon_chain::{Chain, GlobalConfig, LightClient, LightSettings, StdAddr};
+use cocoon_protocol::UnixSeconds;
 use serde_json::{Map, Value, json};
 
 use crate::args::Address;
@@ -32,6 +36,8 @@ pub struct NetworkFile {
     pub global_config: Value,
     /// The root contract of the network.
     pub registry: StdAddr,
+    /// Where the newest proven block is kept between commands.
+    pub trusted_state: Option<PathBuf>,
     /// How to steer it, if it is a development network.
     pub control: Option<Control>,
 }
@@ -54,7 +60,7 @@ impl NetworkFile {
     }
 
     fn parse(value: &Value, folder: &Path) -> Result<Self> {
-        const FIELDS: [&str; 4] = ["global_config", "registry", "control", "control_token_file"];
+        const FIELDS: [&str; 5] = ["global_config", "registry", "trusted_state", "control", "control_token_file"];
         let object = value.as_object().context("it is no JSON object")?;
         if let Some(other) = object.keys().find(|key| !FIELDS.contains(&key.as_str())) {
             bail!("there is no field \"{other}\"; a network file has {}", FIELDS.join(", "));
@@ -80,7 +86,8 @@ impl NetworkFile {
             (Some(url), Some(file)) => Some(Control { url: url.to_owned(), token_file: folder.join(file) }),
             _ => bail!("\"control\" and \"control_token_file\" belong together"),
         };
-        Ok(Self { global_config, registry, control })
+        let trusted_state = text("trusted_state")?.map(|path| folder.join(path));
+        Ok(Self { global_config, registry, trusted_state, control })
     }
 
     /// Writes a file, so that other processes can reach the network. It holds no secret.
@@ -88,6 +95,9 @@ impl NetworkFile {
         let mut object = Map::new();
         object.insert("global_config".to_owned(), self.global_config.clone());
         object.insert("registry".to_owned(), json!(self.registry.to_string()));
+        if let Some(path) = &self.trusted_state {
+            object.insert("trusted_state".to_owned(), json!(path));
+        }
         if let Some(control) = &self.control {
             object.insert("control".to_owned(), json!(control.url));
             object.insert("control_token_file".to_owned(), json!(control.token_file));
@@ -104,10 +114,25 @@ fn read_json(path: &Path) -> Result<Value> {
     serde_json::from_str(&text).with_context(|| format!("{} is no JSON", path.display()))
 }
 
-/// Connects to a network. This is the only place that knows how a network is reached.
+/// For how long a network is tried before its absence is reported.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Connects to a network through its liteservers, none of which is trusted. This is the only place that knows how a network is
+/// reached.
 pub async fn connect(file: &NetworkFile) -> Result<Arc<dyn Chain>> {
-    let _ = file;
-    bail!("this build cannot reach a network over ADNL yet")
+    let network =
+        GlobalConfig::from_json(&file.global_config.to_string()).context("reading the global configuration")?;
+    let mut settings = LightSettings::new(network);
+    settings.state_file.clone_from(&file.trusted_state);
+    settings.patience = PATIENCE;
+    // The time of a network that can be steered is not that of the clock on the wall.
+    settings.clock = file.control.is_none().then(|| -> Now { Arc::new(wall_clock) });
+    Ok(Arc::new(LightClient::connect(settings).await?))
+}
+
+fn wall_clock() -> UnixSeconds {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    UnixSeconds(u32::try_from(since.as_secs()).unwrap_or(u32::MAX))
 }
 
 #[cfg(test)]
@@ -126,7 +151,12 @@ mod tests {
         let path = dir.path().join("network.json");
         let control = Control { url: "http://127.0.0.1:1".to_owned(), token_file: dir.path().join("token") };
         for control in [None, Some(control)] {
-            let file = NetworkFile { global_config: json!({ "liteservers": [] }), registry: registry(), control };
+            let file = NetworkFile {
+                global_config: json!({ "liteservers": [] }),
+                registry: registry(),
+                trusted_state: None,
+                control,
+            };
             file.write(&path).unwrap();
             assert_eq!(NetworkFile::read(&path).unwrap(), file);
         }
