@@ -22,7 +22,7 @@ use tycho_types::num::Tokens;
 
 use crate::block::{Block, BlockTransaction, Part, QueueKey, Workchain};
 use crate::genesis;
-use crate::inbound;
+use crate::inbound::{self, Inbound};
 use crate::tvm::{Executed, Moment, NotExecuted, Rules};
 
 /// The part of a block in one chain has at most this many transactions.
@@ -190,9 +190,11 @@ impl Ledger {
             burned: Nano::ZERO,
             lost: Nano::ZERO,
         };
+        let inbound = external.map(|message| inbound::check(&self.rules, message).map(|inbound| (message, inbound)));
+        let inbound = inbound.transpose().map_err(LedgerError::Refused)?;
         let mut stage = Stage { ledger: self, touched: HashMap::new(), block };
         for chain in Workchain::ALL {
-            stage.part(chain, external)?;
+            stage.part(chain, inbound.as_ref())?;
         }
         Ok(stage.block)
     }
@@ -233,7 +235,7 @@ struct Stage<'a> {
 
 impl Stage<'_> {
     /// What happens in one chain.
-    fn part(&mut self, chain: Workchain, external: Option<&Cell>) -> Result<(), LedgerError> {
+    fn part(&mut self, chain: Workchain, external: Option<&(&Cell, Inbound)>) -> Result<(), LedgerError> {
         let lt = self.block.head.lt;
         let start_lt = lt.checked_next_multiple_of(LT_STEP).and_then(|lt| lt.checked_add(LT_STEP));
         let start_lt = start_lt.ok_or(LedgerError::Exhausted)?;
@@ -252,10 +254,12 @@ impl Stage<'_> {
             burned: Nano::ZERO,
         };
         let mut stage = PartStage { stage: self, part };
-        if let Some(message) = external {
-            stage.receive(message).map_err(LedgerError::Refused)?;
+        if let Some((message, inbound)) = external
+            && Workchain::of(&inbound.dst) == chain
+        {
+            stage.receive(message, inbound).map_err(LedgerError::Refused)?;
         }
-        stage.deliver(external)?;
+        stage.deliver(external.map(|(message, _)| *message))?;
         let mut part = stage.part;
         part.end_lt += 1;
         self.block.head.lt = part.end_lt;
@@ -271,12 +275,8 @@ struct PartStage<'a, 'b> {
 }
 
 impl PartStage<'_, '_> {
-    /// The message from outside, if it is for this chain.
-    fn receive(&mut self, message: &Cell) -> Result<(), Box<Refusal>> {
-        let inbound = inbound::check(&self.stage.ledger.rules, message)?;
-        if Workchain::of(&inbound.dst) != self.part.chain {
-            return Ok(());
-        }
+    /// The message from outside.
+    fn receive(&mut self, message: &Cell, inbound: &Inbound) -> Result<(), Box<Refusal>> {
         let refuse =
             |reason| Box::new(Refusal { message: cell_hash(message), account: Some(inbound.dst.clone()), reason });
         match self.execute(&inbound.dst, message, true) {
