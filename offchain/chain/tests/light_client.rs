@@ -116,6 +116,15 @@ async fn a_service_sees_through_a_liteserver_what_the_network_has() {
     assert_eq!(client.account(&nobody()).await.unwrap().status, AccountStatus::NotExists);
     pays(&client, &network.devnet, 1).await;
     agree(&client, &network.devnet, network.devnet.giver()).await;
+    // The masterchain has accounts too.
+    let master = StdAddr::new(-1, [0x22; 32].into());
+    network.devnet.faucet(&master, Nano::from_ton(2)).await.unwrap();
+    agree(&client, &network.devnet, &master).await;
+    for address in [[0x33; 32], [0x55; 32]] {
+        let address = StdAddr::new(-1, address.into());
+        let (seen, real) = (client.account(&address).await.unwrap(), network.devnet.account(&address).await.unwrap());
+        assert_eq!((seen.status, seen.balance, seen.code), (real.status, real.balance, real.code));
+    }
     // A refusal comes back with the contract's own words.
     let empty = wallet(9, &client);
     let payment = OutMessage::new(nobody(), Nano::from_ton(1));

@@ -156,7 +156,7 @@ impl Server {
         health.latency = Some(health.latency.map_or(time, |before| (before * 7 + time) / 8));
     }
 
-    /// It did well.
+    /// It answered.
     pub fn succeeded(&self) {
         let mut health = self.health.lock();
         health.failures = 0;
@@ -166,6 +166,12 @@ impl Server {
             health.trouble = None;
             health.last_success = Some(Instant::now());
         }
+    }
+
+    /// It gave a proof that holds.
+    pub fn proved(&self) {
+        self.succeeded();
+        self.health.lock().last_success = Some(Instant::now());
     }
 
     /// It did badly. A false answer is worse than none.
@@ -226,7 +232,7 @@ impl Server {
         (health.is_distrusted(), resting, health.behind.is_some(), latency)
     }
 
-    /// When it last did well.
+    /// When it last said something that can be believed.
     pub fn last_success(&self) -> Option<Instant> {
         self.health.lock().last_success
     }

@@ -126,7 +126,8 @@ fn vote(block: &BlockIdExt, set: &SignatureSetSimplex) -> Result<Vec<u8>, ProofE
     let unreadable = |e| ProofError::unreadable(SIGNATURES, e);
     match u32::read(&mut candidate).map_err(unreadable)? {
         CANDIDATE | CANDIDATE_EMPTY => {}
-        other => return Err(ProofError::unsupported("a candidate block", format_args!("of kind {other:#010x}"))),
+        // Nobody has signed that yet, so that it is no proof of an upgrade either.
+        other => return Err(ProofError::unreadable(SIGNATURES, format_args!("candidates of kind {other:#010x}"))),
     }
     same_block("the block that was voted for", block, &BlockIdExt::read(&mut candidate).map_err(unreadable)?)?;
     let mut vote = vec![];
@@ -274,7 +275,7 @@ mod tests {
         // A vote that only approves (`consensus.simplex.notarizeVote`) makes nothing final.
         assert!(refusal(&validators, &voted(&validators, &block(), 0xcdf6_05a8, CANDIDATE)).contains("is false"));
         let unknown = voted(&validators, &block(), FINALIZE_VOTE, 1);
-        assert!(refusal(&validators, &unknown).contains("upgrade"), "{}", refusal(&validators, &unknown));
+        assert!(refusal(&validators, &unknown).contains("of kind"), "{}", refusal(&validators, &unknown));
         let SignatureSet::Simplex(mut cut) = voted(&validators, &block(), FINALIZE_VOTE, CANDIDATE) else { panic!() };
         cut.candidate.truncate(60);
         assert!(refusal(&validators, &SignatureSet::Simplex(cut)).contains("cannot be read"));
