@@ -23,6 +23,7 @@ use tycho_types::num::Tokens;
 use crate::block::{Block, BlockTransaction, Part, QueueKey, Workchain};
 use crate::genesis;
 use crate::inbound::{self, Inbound};
+use crate::libraries::{self, Libraries};
 use crate::tvm::{Executed, Moment, NotExecuted, Rules};
 
 /// The part of a block in one chain has at most this many transactions.
@@ -99,6 +100,8 @@ pub struct LedgerState {
     pub accounts: HashMap<StdAddr, ShardAccount>,
     /// Messages on their way.
     pub queue: BTreeMap<QueueKey, Cell>,
+    /// Public libraries.
+    pub libraries: Libraries,
 }
 
 impl LedgerState {
@@ -113,6 +116,7 @@ impl LedgerState {
             totals: Totals::default(),
             accounts,
             queue: BTreeMap::new(),
+            libraries: Libraries::new(),
         })
     }
 }
@@ -186,6 +190,7 @@ impl Ledger {
             accounts: BTreeMap::new(),
             taken: vec![],
             queued: BTreeMap::new(),
+            libraries: self.state.libraries.clone(),
             fees: Nano::ZERO,
             burned: Nano::ZERO,
             lost: Nano::ZERO,
@@ -216,6 +221,7 @@ impl Ledger {
             state.queue.remove(key);
         }
         state.queue.extend(block.queued);
+        state.libraries = block.libraries;
         let totals = &mut state.totals;
         totals.fees = totals.fees.saturating_add(block.fees);
         totals.burned = totals.burned.saturating_add(block.burned);
@@ -392,10 +398,20 @@ impl PartStage<'_, '_> {
         };
         let moment =
             Moment { utime: self.stage.block.head.utime, block_lt: self.part.start_lt, min_lt, seed: self.part.seed };
-        self.stage.ledger.rules.execute(&moment, dst, message, is_external, &state)
+        // Those that there were before the block, as on mainnet.
+        let ledger = self.stage.ledger;
+        ledger.rules.execute_with(&ledger.state.libraries, &moment, dst, message, is_external, &state)
     }
 
     fn record(&mut self, account: &StdAddr, executed: Executed) -> Result<(), tycho_types::error::Error> {
+        if self.part.chain == Workchain::Master {
+            let before = match self.stage.touched.get(account) {
+                Some((state, _)) => Some(state),
+                None => self.stage.ledger.state.accounts.get(account),
+            };
+            let libraries = &mut self.stage.block.libraries;
+            libraries::update(libraries, &account.address, before, Some(&executed.state))?;
+        }
         let block = &mut self.stage.block;
         let cell = executed.transaction.inner().clone();
         let lt = executed.state.last_trans_lt;

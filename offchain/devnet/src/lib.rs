@@ -34,6 +34,7 @@ mod error;
 pub mod genesis;
 mod inbound;
 pub mod ledger;
+pub mod libraries;
 pub mod lite;
 mod normalise;
 mod ordinary;
