@@ -126,6 +126,10 @@ mod tests {
 
     /// A proof of a block with this tag, and a header with this tag and version.
     fn block(tag: u32, info_tag: u32, version: u32) -> (Cell, BlockIdExt) {
+        block_with(tag, info_tag, version, CellType::MerkleUpdate)
+    }
+
+    fn block_with(tag: u32, info_tag: u32, version: u32, update: CellType) -> (Cell, BlockIdExt) {
         let build = |write: &dyn Fn(&mut CellBuilder) -> Result<(), Error>| {
             let mut builder = CellBuilder::new();
             write(&mut builder).unwrap();
@@ -144,6 +148,9 @@ mod tests {
             b.store_reference(Cell::empty_cell())
         });
         let update = build(&|b| {
+            if update == CellType::Ordinary {
+                return b.store_zeros(8 + 256 + 256);
+            }
             b.set_exotic(true);
             b.store_u8(CellType::MerkleUpdate.to_byte())?;
             b.store_u256(Cell::empty_cell().repr_hash())?;
@@ -169,6 +176,23 @@ mod tests {
         };
         let proof = MerkleProof { hash: *root.repr_hash(), depth: root.repr_depth(), cell: root };
         (CellBuilder::build_from(proof).unwrap(), id)
+    }
+
+    #[test]
+    fn attack_86_a_header_of_another_block_is_refused() {
+        let (proof, id) = block(0x11ef_55aa, 0x9bc7_a987, 0);
+        for other in [
+            BlockIdExt { seqno: 6, ..id.clone() },
+            BlockIdExt { workchain: 0, ..id.clone() },
+            BlockIdExt { shard: 1 << 62, ..id.clone() },
+            BlockIdExt { shard: 0, ..id },
+        ] {
+            let error = header("a block", &proof, &other).unwrap_err();
+            assert!(matches!(error, ProofError::Differs { .. }), "{error}");
+        }
+        // It has something else where the state's hash should be.
+        let (proof, id) = block_with(0x11ef_55aa, 0x9bc7_a987, 0, CellType::Ordinary);
+        assert!(matches!(header("a block", &proof, &id).unwrap_err(), ProofError::Unreadable { .. }));
     }
 
     #[test]
