@@ -141,11 +141,11 @@ fn check(state: &Controlled, headers: &HeaderMap) -> Result<(), Refusal> {
     if headers.contains_key(header::ORIGIN) {
         return refuse(StatusCode::FORBIDDEN, "web pages may not steer the network");
     }
-    if !text(header::CONTENT_TYPE).is_some_and(|kind| kind == "application/json") {
+    if text(header::CONTENT_TYPE).is_none_or(|kind| kind != "application/json") {
         return refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE, "the body must be application/json");
     }
     let token = text(header::AUTHORIZATION).and_then(|value| value.strip_prefix("Bearer "));
-    if !token.is_some_and(|token| digest(token.as_bytes()) == state.token_hash) {
+    if token.is_none_or(|token| digest(token.as_bytes()) != state.token_hash) {
         return refuse(StatusCode::UNAUTHORIZED, "the token of the network's token file is missing or wrong");
     }
     Ok(())

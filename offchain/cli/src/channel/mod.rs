@@ -30,6 +30,7 @@ pub struct Args {
 }
 
 #[derive(clap::Subcommand)]
+#[allow(clippy::large_enum_variant, reason = "there is one for each command line")]
 enum Command {
     /// Open a channel to a payee, with a first deposit.
     Open {

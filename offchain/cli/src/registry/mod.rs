@@ -19,6 +19,7 @@ pub struct Args {
 }
 
 #[derive(clap::Subcommand)]
+#[allow(clippy::large_enum_variant, reason = "there is one for each command line")]
 enum Command {
     /// Show everything that the network enforces.
     Show,

@@ -28,6 +28,7 @@ pub struct Args {
 }
 
 #[derive(clap::Subcommand)]
+#[allow(clippy::large_enum_variant, reason = "there is one for each command line")]
 enum Command {
     /// Stake an amount as a new lot. It weighs in votes from the next epoch on.
     Deposit {
