@@ -1,7 +1,7 @@
 //! Exit codes by the names in the contracts' documentation.
 
 use cocoon_chain::trace::Failure;
-use cocoon_chain::{AccountSnapshot, Chain, TransactionFailure};
+use cocoon_chain::{AccountSnapshot, Chain, Trace, TraceNode, TransactionFailure};
 use cocoon_wrappers::generated::CONTRACTS;
 
 use crate::{ActionError, Refused};
@@ -59,6 +59,21 @@ pub fn describe(contract: Option<&'static str>, failure: TransactionFailure) -> 
         (None, other) => (None, other.to_string()),
     };
     Refused { account, contract, name, meaning, failure }
+}
+
+/// Every failed transaction of a trace, in the order of the trace; [`Trace::ok`] tells only the earliest.
+pub fn failures(trace: &Trace) -> Vec<TransactionFailure> {
+    let mut found: Vec<TransactionFailure> = vec![];
+    for transaction in trace.transactions() {
+        let alone = Trace { root: TraceNode { transaction: transaction.clone(), children: vec![] } };
+        // A contract may do without a message that it could not send; a wallet that was told to send it may not.
+        let is_root = transaction.lt == trace.root.transaction.lt;
+        match alone.ok() {
+            Err(failure) if is_root || !matches!(failure.failure, Failure::NotSent { .. }) => found.push(failure),
+            _ => {}
+        }
+    }
+    found
 }
 
 #[cfg(test)]

@@ -26,5 +26,5 @@ pub mod system;
 pub mod text;
 
 pub use error::{ActionError, Refused};
-pub use plan::{Part, Plan, Purpose, carry_out};
+pub use plan::{Done, Part, Plan, Purpose, Verdict, carry_out};
 pub use system::System;

@@ -2,11 +2,11 @@
 
 use std::fmt;
 
-use cocoon_chain::{Chain, OutMessage, StdAddr, Trace, Wallet};
+use cocoon_chain::{Chain, OutMessage, StdAddr, Trace, TransactionFailure, Wallet};
 use cocoon_protocol::Nano;
 
-use crate::ActionError;
-use crate::exits::explain_failure;
+use crate::exits::{explain_failure, failures};
+use crate::{ActionError, Refused};
 
 /// What a part of the money is for, and whether it comes back.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -72,6 +72,9 @@ pub struct Plan {
     pub parts: Vec<Part>,
     /// Contracts whose states show the effect.
     pub watch: Vec<StdAddr>,
+    /// Whose refusals mean that the plan has failed; `None`: everybody's. What a proposal tells others to do is done as far as the
+    /// DAO is concerned, whether they do it or not.
+    pub essential: Option<Vec<StdAddr>>,
 }
 
 impl Plan {
@@ -81,7 +84,7 @@ impl Plan {
             parts.iter().filter(|p| !p.1.is_zero()).map(|&(purpose, amount)| Part { amount, purpose }).collect();
         let value = parts.iter().map(|p| p.amount).sum();
         let watch = vec![message.to.clone()];
-        Self { what, messages: vec![OutMessage { value, ..message }], parts, watch }
+        Self { what, messages: vec![OutMessage { value, ..message }], parts, watch, essential: None }
     }
 
     /// A plain payment, with a comment that the receiver's wallet shows.
@@ -105,12 +108,49 @@ impl Plan {
     }
 }
 
+/// How a plan went, or would go.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Verdict {
+    /// Why it failed.
+    pub failure: Option<TransactionFailure>,
+    /// Refusals that do not matter for it, and that people want to know of all the same.
+    pub side: Vec<TransactionFailure>,
+}
+
+impl Plan {
+    /// Looks through everything that the plan's messages caused.
+    pub fn judge(&self, trace: &Trace) -> Verdict {
+        let wallet = &trace.root.transaction.account;
+        let matters = |failure: &TransactionFailure| match &self.essential {
+            None => true,
+            Some(essential) => failure.account == *wallet || essential.contains(&failure.account),
+        };
+        let (mut fatal, side): (Vec<_>, Vec<_>) = failures(trace).into_iter().partition(matters);
+        fatal.sort_by_key(|failure| failure.lt);
+        Verdict { failure: fatal.into_iter().next(), side }
+    }
+}
+
+/// A plan that was carried out.
+#[derive(Clone, Debug)]
+pub struct Done {
+    /// Everything that it caused.
+    pub trace: Trace,
+    /// What others refused, although the plan itself went well.
+    pub side: Vec<Refused>,
+}
+
 /// Sends a plan's messages, waits for everything that they cause, and fails with the contract's own name for it if one of them
 /// was refused.
-pub async fn carry_out(chain: &dyn Chain, wallet: &Wallet, plan: &Plan) -> Result<Trace, ActionError> {
+pub async fn carry_out(chain: &dyn Chain, wallet: &Wallet, plan: &Plan) -> Result<Done, ActionError> {
     let trace = wallet.send_and_confirm(chain, &plan.messages).await?;
-    match trace.ok() {
-        Ok(()) => Ok(trace),
-        Err(failure) => Err(Box::new(explain_failure(chain, failure).await?).into()),
+    let verdict = plan.judge(&trace);
+    if let Some(failure) = verdict.failure {
+        return Err(Box::new(explain_failure(chain, failure).await?).into());
     }
+    let mut side = vec![];
+    for failure in verdict.side {
+        side.push(explain_failure(chain, failure).await?);
+    }
+    Ok(Done { trace, side })
 }

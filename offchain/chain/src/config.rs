@@ -57,12 +57,26 @@ impl NetworkConfig {
         Self::from_cell(Boc::decode(boc).map_err(|e| ConfigError::Boc(e.to_string()))?)
     }
 
-    /// Reads the dictionary of parameters; `root` is its root cell.
+    /// Reads the dictionary of parameters; `root` is its root cell. The network id must be among them.
     pub fn from_cell(root: Cell) -> Result<Self, ConfigError> {
+        Self::read(root, None)
+    }
+
+    /// Reads the dictionary of parameters of this network. Not every network's configuration says which it is: mainnet's does
+    /// not, and one knows it from its blocks.
+    pub fn of_network(network: GlobalId, root: Cell) -> Result<Self, ConfigError> {
+        Self::read(root, Some(network))
+    }
+
+    fn read(root: Cell, network: Option<GlobalId>) -> Result<Self, ConfigError> {
         let params = BlockchainConfigParams::from_raw(root);
         let param = |param| move |source| ConfigError::Param { param, source };
+        let global_id = match network {
+            Some(network) if !params.contains_raw(19).map_err(param(19))? => network,
+            _ => GlobalId(params.get_global_id().map_err(param(19))?),
+        };
         Ok(Self {
-            global_id: GlobalId(params.get_global_id().map_err(param(19))?),
+            global_id,
             tvm_version: params.get_global_version().map_err(param(8))?.version,
             gas: params.get_gas_prices(false).map_err(param(21))?,
             forward: params.get_msg_forward_prices(false).map_err(param(25))?,
@@ -74,7 +88,7 @@ impl NetworkConfig {
         })
     }
 
-    /// The network id (parameter 19).
+    /// The network id (parameter 19, if it is there).
     pub const fn global_id(&self) -> GlobalId {
         self.global_id
     }

@@ -4,10 +4,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use cocoon_chain::light::{GlobalConfig, LightClient, LightError, LightSettings};
+use cocoon_chain::light::{GlobalConfig, LightClient, LightError, LightSettings, ServerAddress};
 use cocoon_chain::{AccountStatus, Chain, ChainError, OutMessage, Wallet, WalletVersion};
 use cocoon_devnet::{Devnet, Fault, LiteServer};
+use cocoon_lite::frame::Answered;
+use cocoon_lite::{Answer, BlockIdExt, Connection, Frame, ServerKey, ZeroStateIdExt, answers};
 use cocoon_protocol::{Nano, NodeKey, StdAddr, UnixSeconds};
+use tycho_types::cell::HashBytes;
 
 struct Network {
     devnet: Devnet,
@@ -116,6 +119,15 @@ async fn a_service_sees_through_a_liteserver_what_the_network_has() {
     assert_eq!(client.account(&nobody()).await.unwrap().status, AccountStatus::NotExists);
     pays(&client, &network.devnet, 1).await;
     agree(&client, &network.devnet, network.devnet.giver()).await;
+    // The masterchain has accounts too.
+    let master = StdAddr::new(-1, [0x22; 32].into());
+    network.devnet.faucet(&master, Nano::from_ton(2)).await.unwrap();
+    agree(&client, &network.devnet, &master).await;
+    for address in [[0x33; 32], [0x55; 32]] {
+        let address = StdAddr::new(-1, address.into());
+        let (seen, real) = (client.account(&address).await.unwrap(), network.devnet.account(&address).await.unwrap());
+        assert_eq!((seen.status, seen.balance, seen.code), (real.status, real.balance, real.code));
+    }
     // A refusal comes back with the contract's own words.
     let empty = wallet(9, &client);
     let payment = OutMessage::new(nobody(), Nano::from_ton(1));
@@ -292,6 +304,73 @@ async fn attack_85_a_server_with_another_key_or_of_another_network_is_not_talked
     wrong_network.network.zero_state.root_hash.0[0] ^= 1;
     let refused = LightClient::connect(wrong_network).await.err().unwrap();
     assert!(matches!(&refused, LightError::NoHead { why, .. } if why.contains("zerostate")), "{refused}");
+}
+
+/// A server that says anything, for as long as anybody listens.
+async fn babbler(zero: BlockIdExt) -> (ServerAddress, tokio::task::JoinHandle<()>) {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let key = ServerKey::from_seed([5; 32]);
+    let server = ServerAddress { address, key: key.public() };
+    let task = tokio::spawn(async move {
+        let mut number = 0usize;
+        loop {
+            let Ok((stream, _)) = listener.accept().await else { return };
+            let Ok(mut connection) = Connection::accept(stream, &key).await else { continue };
+            while let Ok(frame) = connection.receiver.receive().await {
+                let Frame::Asked(asked) = frame else { continue };
+                number += 1;
+                let init = ZeroStateIdExt { workchain: -1, root_hash: zero.root_hash, file_hash: zero.file_hash };
+                let last = BlockIdExt { seqno: u32::MAX, root_hash: HashBytes([9; 32]), ..zero.clone() };
+                let answer = match number % 6 {
+                    0 => vec![],
+                    1 => vec![0xff; 100_000],
+                    2 => Answer::from(answers::CurrentTime { now: 0 }).to_bytes(),
+                    3 => Answer::from(answers::Error { code: 0, message: "\u{1b}[31m".repeat(1000) }).to_bytes(),
+                    // It has the newest block of all.
+                    _ => Answer::from(answers::MasterchainInfoExt {
+                        mode: 0,
+                        version: 0,
+                        capabilities: 0,
+                        last,
+                        last_utime: u32::MAX,
+                        now: u32::MAX,
+                        state_root_hash: HashBytes::ZERO,
+                        init,
+                    })
+                    .to_bytes(),
+                };
+                let strange = Answered { query_id: HashBytes([1; 32]), answer: answer.clone() };
+                let sent = connection.sender.send(&Frame::Answered(strange)).await;
+                let query_id = asked.query_id;
+                if sent.is_err()
+                    || connection.sender.send(&Frame::Answered(Answered { query_id, answer })).await.is_err()
+                {
+                    break;
+                }
+                if number % 7 == 0 {
+                    break;
+                }
+            }
+        }
+    });
+    (server, task)
+}
+
+#[tokio::test]
+async fn attack_85_a_server_that_talks_nonsense_is_no_hindrance() {
+    let network = Network::new(1).await;
+    let mut settings = network.settings().await;
+    let (babbler, task) = babbler(settings.network.zero_state.clone()).await;
+    settings.network.servers.insert(0, babbler.clone());
+    let client = LightClient::connect(settings).await.unwrap();
+    for seed in 1..5 {
+        pays(&client, &network.devnet, seed).await;
+    }
+    let troubles = client.troubles();
+    assert!(troubles.iter().any(|trouble| trouble.starts_with(&babbler.address.to_string())), "{troubles:?}");
+    assert!(troubles.iter().all(|trouble| trouble.len() < 1000 && !trouble.contains('\u{1b}')), "{troubles:?}");
+    task.abort();
 }
 
 #[tokio::test]

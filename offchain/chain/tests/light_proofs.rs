@@ -72,12 +72,21 @@ struct Recorded {
     nobody_state: AccountState,
     /// The rich one's state at the older block.
     old_state: AccountState,
+    /// An account of the masterchain, at both blocks.
+    master_state: AccountState,
+    master_old_state: AccountState,
     newest: (u64, Hash256),
     history: TransactionList,
     config: ConfigInfo,
     /// From the beginning to the newest block; and back from it to the older one.
     forward: PartialBlockProof,
     back: PartialBlockProof,
+    /// And back to the beginning.
+    back_to_zero: PartialBlockProof,
+}
+
+fn in_masterchain() -> StdAddr {
+    StdAddr::new(-1, [0x22; 32].into())
 }
 
 fn nobody() -> StdAddr {
@@ -99,10 +108,12 @@ async fn record() -> Recorded {
     for _ in 0..5 {
         devnet.faucet(&poor, Nano::from_ton(1)).await.unwrap();
     }
+    devnet.faucet(&in_masterchain(), Nano::from_ton(2)).await.unwrap();
     let value = CellBuilder::build_from(7u32).unwrap();
     let key = devnet.set_config_param(u32::MAX - 7, Some(value)).await.unwrap().seqno;
     let old = devnet.tick().await.unwrap().seqno;
     devnet.faucet(&poor, Nano::from_ton(1)).await.unwrap();
+    devnet.faucet(&in_masterchain(), Nano::from_ton(2)).await.unwrap();
     let head = devnet.tick().await.unwrap().seqno;
     let id = async |seqno| BlockIdExt::from(devnet.sealed(Workchain::Master, seqno).await.unwrap().unwrap().id);
     let (zero, key, old, head) = (id(0).await, id(key).await, id(old).await, id(head).await);
@@ -124,6 +135,9 @@ async fn record() -> Recorded {
         poor_state: naive.account(&head, &poor).await,
         nobody_state: naive.account(&head, &nobody()).await,
         old_state: naive.account(&old, &rich).await,
+        master_state: naive.account(&head, &in_masterchain()).await,
+        master_old_state: naive.account(&old, &in_masterchain()).await,
+        back_to_zero: naive.steps(&head, &zero).await,
         forward: naive.steps(&zero, &head).await,
         back: naive.steps(&head, &old).await,
         old: naive.proven(&old).await,
@@ -168,6 +182,8 @@ fn true_answers_are_believed() {
         (AccountStatus::Active, known.newest.0, known.newest.1)
     );
     assert_eq!(check_account(&known.head, &known.poor, &known.poor_state).unwrap().balance, Nano::from_ton(6));
+    let master = check_account(&known.head, &in_masterchain(), &known.master_state).unwrap();
+    assert_eq!(master.balance, Nano::from_ton(4));
     let nobody = check_account(&known.head, &nobody(), &known.nobody_state).unwrap();
     assert_eq!(nobody.status, AccountStatus::NotExists);
     assert!(check_account(&known.old, &known.rich, &known.old_state).unwrap().balance > rich.balance);
@@ -178,6 +194,8 @@ fn true_answers_are_believed() {
     assert_eq!((reached.end.as_ref(), reached.anchor.as_ref()), (Some(&known.head), Some(&known.key)));
     let reached = check_steps(&known.head.id, &known.old.id, &known.back).unwrap();
     assert_eq!(reached.end.as_ref(), Some(&known.old));
+    let reached = check_steps(&known.head.id, &known.zero, &known.back_to_zero).unwrap();
+    assert_eq!((reached.end, reached.id == known.zero, reached.complete), (None, true, true));
 }
 
 #[test]
@@ -187,6 +205,9 @@ fn attack_86_the_proof_of_another_account_or_block_or_an_older_state_is_refused(
     assert!(check_account(&known.head, &known.rich, &known.poor_state).is_err());
     let swapped = AccountState { state: known.poor_state.state.clone(), ..known.rich_state.clone() };
     assert!(matches!(refused(&swapped), ProofError::Differs { .. }));
+    let cut = Boc::encode(pruned(&Boc::decode(&known.rich_state.state).unwrap(), &mut 1));
+    let refusal = refused(&AccountState { state: cut, ..known.rich_state.clone() });
+    assert!(refusal.to_string().contains("pruned"), "{refusal}");
     // Nobody's proof for somebody.
     assert!(check_account(&known.head, &known.rich, &known.nobody_state).is_err());
     let hidden = AccountState { state: vec![], ..known.rich_state.clone() };
@@ -202,6 +223,10 @@ fn attack_86_the_proof_of_another_account_or_block_or_an_older_state_is_refused(
     assert!(matches!(refused(&stale), ProofError::Differs { .. }), "{}", refused(&stale));
     let stale = AccountState { shardblk: known.rich_state.shardblk.clone(), ..stale };
     assert!(matches!(refused(&stale), ProofError::Differs { .. }));
+    // In the masterchain there is no other block between the newest one and the account.
+    let stale = AccountState { id: known.head.id.clone(), ..known.master_old_state.clone() };
+    let refusal = check_account(&known.head, &in_masterchain(), &stale).unwrap_err();
+    assert!(refusal.to_string().contains("masterchain account"), "{refusal}");
     // Proofs of a hash that is claimed, and not that of the cells in them.
     for field in [0, 1] {
         let mut forged = known.rich_state.clone();
@@ -339,6 +364,12 @@ fn attack_86_forged_missing_repeated_and_foreign_signatures_are_refused() {
     assert!(check(&|set| set.signatures[0].node_id_short.0[0] ^= 1).contains("no validator"));
     assert!(check(&|set| set.catchain_seqno += 1).contains("hash of the validators"));
     assert!(check(&|set| set.validator_set_hash ^= 1).contains("hash of the validators"));
+    // The right validators in a session that did not make the block.
+    let config = check_config(&known.head, &known.config).unwrap();
+    let members = config.params().get_current_validator_set().unwrap().list;
+    let other = tycho_types::models::ValidatorSet::compute_subset_hash_short(&members, 1);
+    let refusal = check(&|set| (set.catchain_seqno, set.validator_set_hash) = (1, other));
+    assert!(refusal.contains("the session of the signatures"), "{refusal}");
 }
 
 #[test]
@@ -397,6 +428,35 @@ fn attack_86_steps_that_lead_elsewhere_are_refused() {
     link.to.file_hash.0[0] ^= 1;
     let to = link.to.clone();
     assert!(check_steps(&known.head.id, &to, &proof).is_err());
+    // The beginning has no header to check: its name is all there is.
+    for forge in [|to: &mut BlockIdExt| to.root_hash.0[0] ^= 1, |to: &mut BlockIdExt| to.file_hash.0[0] ^= 1] {
+        let mut proof = known.back_to_zero.clone();
+        let Some(BlockLink::Back(link)) = proof.steps.last_mut() else { panic!() };
+        forge(&mut link.to);
+        proof.to = link.to.clone();
+        let refusal = check_steps(&known.head.id, &proof.to, &proof).unwrap_err();
+        assert!(refusal.to_string().contains("an earlier block"), "{refusal}");
+    }
+    // It says of a block that it is a key block, and of the way that it begins elsewhere.
+    let mut proof = known.back.clone();
+    let Some(BlockLink::Back(link)) = proof.steps.first_mut() else { panic!() };
+    link.to_key_block ^= true;
+    let refusal = check_steps(&known.head.id, &known.old.id, &proof).unwrap_err();
+    assert!(refusal.to_string().contains("the kind of a block"), "{refusal}");
+    let proof = PartialBlockProof { from: known.old.id.clone(), ..known.back.clone() };
+    let refusal = check_steps(&known.head.id, &known.old.id, &proof).unwrap_err();
+    assert!(refusal.to_string().contains("chain of proofs begins"), "{refusal}");
+    // Validators sign blocks of shards in the same way.
+    for chosen in [0, 1] {
+        let mut proof = known.forward.clone();
+        let refusal = {
+            let mut links = forward_links(&mut proof);
+            let link = &mut links[chosen];
+            link.to.workchain = 0;
+            check(&proof).unwrap_err()
+        };
+        assert!(refusal.to_string().contains("of the masterchain"), "{refusal}");
+    }
     // Forward said to be back.
     let mut proof = known.back.clone();
     let Some(BlockLink::Back(link)) = proof.steps.first_mut() else { panic!() };

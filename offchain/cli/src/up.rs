@@ -1,16 +1,20 @@
 //! `cocoon up`: the network stays alive until Ctrl-C.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use cocoon_devnet::LiteServer;
 use cocoon_localnet::LocalNet;
+use cocoon_localnet::control::Control;
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::ModelArgs;
 use crate::console::Console;
+use crate::network::{self, NetworkFile};
+use crate::secrets;
 
 /// Arguments of `cocoon up`.
 #[derive(clap::Args)]
@@ -23,9 +27,31 @@ pub struct Up {
     /// Port of the OpenAI endpoint on 127.0.0.1; 0 takes a free one.
     #[arg(long, default_value_t = 10_000)]
     port: u16,
+    /// Port of the liteserver on 127.0.0.1, for TON's own tools; 0 takes a free one.
+    #[arg(long, value_name = "PORT", default_value_t = 0)]
+    lite_port: u16,
+    /// Port of the controls on 127.0.0.1 (cocoon devnet); 0 takes a free one.
+    #[arg(long, value_name = "PORT", default_value_t = 0)]
+    control_port: u16,
+    /// Where to write what other commands need to find this network; network.json in its folder if absent.
+    #[arg(long, value_name = "FILE")]
+    network_out: Option<PathBuf>,
+    /// Where to write TON's global.config.json; in its folder if absent.
+    #[arg(long, value_name = "FILE")]
+    config_out: Option<PathBuf>,
     /// Print one JSON object on standard output when the network is ready.
     #[arg(long)]
     json: bool,
+}
+
+/// A running network and the ways into it.
+struct Running {
+    net: LocalNet,
+    endpoint: SocketAddr,
+    /// The liteserver ends when this is dropped.
+    _lite: LiteServer,
+    network: PathBuf,
+    global_config: PathBuf,
 }
 
 impl Up {
@@ -42,12 +68,19 @@ impl Up {
             }
         };
         console.finish();
-        let (mut net, endpoint) = started?;
+        let Running { mut net, endpoint, _lite, network, global_config } = started?;
         if self.json {
-            let ready = json!({ "endpoint": format!("http://{endpoint}/v1"), "model": net.config.model_name, "registry": net.registry.to_string() });
+            let ready = json!({
+                "endpoint": format!("http://{endpoint}/v1"),
+                "model": net.config.model_name,
+                "registry": net.registry.to_string(),
+                "network": network,
+                "global_config": global_config,
+            });
             println!("{ready}");
         }
         eprintln!("ready: http://{endpoint}/v1 serves {} — Ctrl-C stops", net.config.model_name);
+        eprintln!("other commands find this network with: export COCOON_NETWORK={}", network.display());
         asked_to_stop().await?;
         match &self.data {
             Some(dir) => eprintln!("stopping; --data {} resumes here", dir.display()),
@@ -59,7 +92,7 @@ impl Up {
         Ok(())
     }
 
-    async fn start(&self, console: &Console, stop: &CancellationToken) -> Result<(LocalNet, SocketAddr)> {
+    async fn start(&self, console: &Console, stop: &CancellationToken) -> Result<Running> {
         let mut config = self.model.config();
         config.data.clone_from(&self.data);
         let mut say = |what: &str| console.say(what);
@@ -69,8 +102,35 @@ impl Up {
         console.step("a client with a prepaid channel", net.start_client()).await?;
         let addr = SocketAddr::from(([127, 0, 0, 1], self.port));
         let endpoint = console.step("the OpenAI endpoint", net.serve_http(addr, stop.clone())).await?;
-        Ok((net, endpoint))
+        let (lite, network, global_config) =
+            console.step("a liteserver and the controls", self.open(&net, stop)).await?;
+        Ok(Running { net, endpoint, _lite: lite, network, global_config })
     }
+
+    /// Lets other processes in: TON's tools through a liteserver, `cocoon devnet` through the controls.
+    async fn open(&self, net: &LocalNet, stop: &CancellationToken) -> Result<(LiteServer, PathBuf, PathBuf)> {
+        let here = |port| SocketAddr::from(([127, 0, 0, 1], port));
+        let lite = net.chain.serve_lite(here(self.lite_port)).await.context("choose another port with --lite-port")?;
+        let token_file = net.dir().join("control.token");
+        let control = Control::serve(net.chain.clone(), self.control_port, &token_file, stop.clone()).await?;
+        let global_config = net.chain.global_config(&lite).await?;
+        let config_out = self.config_out.clone().unwrap_or_else(|| net.dir().join("global.config.json"));
+        let text = serde_json::to_string_pretty(&global_config)?;
+        secrets::replace(&config_out, format!("{text}\n").as_bytes(), 0o644)?;
+        let file = NetworkFile {
+            global_config,
+            registry: net.registry.clone(),
+            trusted_state: None,
+            control: Some(network::Control { url: control.url(), token_file: absolute(&token_file)? }),
+        };
+        let network_out = self.network_out.clone().unwrap_or_else(|| net.dir().join("network.json"));
+        file.write(&network_out)?;
+        Ok((lite, absolute(&network_out)?, absolute(&config_out)?))
+    }
+}
+
+fn absolute(path: &Path) -> Result<PathBuf> {
+    path.canonicalize().with_context(|| format!("finding {}", path.display()))
 }
 
 /// Ctrl-C, or a service manager's request.

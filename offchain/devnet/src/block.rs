@@ -7,6 +7,8 @@ use cocoon_protocol::{Nano, StdAddr};
 use tycho_types::cell::{Cell, HashBytes};
 use tycho_types::models::{ShardAccount, ShardIdent};
 
+use crate::libraries::Libraries;
+
 /// One of the two chains of the network.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Workchain {
@@ -91,6 +93,8 @@ pub struct Block {
     pub taken: Vec<QueueKey>,
     /// Messages that the block leaves to the next one.
     pub queued: BTreeMap<QueueKey, Cell>,
+    /// Public libraries as the block leaves them.
+    pub libraries: Libraries,
     /// What was paid to the network.
     pub fees: Nano,
     /// What was destroyed.

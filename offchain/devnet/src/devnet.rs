@@ -370,6 +370,8 @@ impl Core {
         if config.global_id() != network {
             return Err(store.other_network(config.global_id(), network));
         }
+        let mut state = state;
+        state.libraries = chains.libraries().clone();
         let ledger = Ledger::new(&config, state).map_err(block_error)?;
         let (heads, _) = watch::channel(ledger.head());
         let (config, _) = watch::channel(config);

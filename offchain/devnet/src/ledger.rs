@@ -22,7 +22,8 @@ use tycho_types::num::Tokens;
 
 use crate::block::{Block, BlockTransaction, Part, QueueKey, Workchain};
 use crate::genesis;
-use crate::inbound;
+use crate::inbound::{self, Inbound};
+use crate::libraries::{self, Libraries};
 use crate::tvm::{Executed, Moment, NotExecuted, Rules};
 
 /// The part of a block in one chain has at most this many transactions.
@@ -99,6 +100,8 @@ pub struct LedgerState {
     pub accounts: HashMap<StdAddr, ShardAccount>,
     /// Messages on their way.
     pub queue: BTreeMap<QueueKey, Cell>,
+    /// Public libraries.
+    pub libraries: Libraries,
 }
 
 impl LedgerState {
@@ -113,6 +116,7 @@ impl LedgerState {
             totals: Totals::default(),
             accounts,
             queue: BTreeMap::new(),
+            libraries: Libraries::new(),
         })
     }
 }
@@ -186,13 +190,16 @@ impl Ledger {
             accounts: BTreeMap::new(),
             taken: vec![],
             queued: BTreeMap::new(),
+            libraries: self.state.libraries.clone(),
             fees: Nano::ZERO,
             burned: Nano::ZERO,
             lost: Nano::ZERO,
         };
+        let inbound = external.map(|message| inbound::check(&self.rules, message).map(|inbound| (message, inbound)));
+        let inbound = inbound.transpose().map_err(LedgerError::Refused)?;
         let mut stage = Stage { ledger: self, touched: HashMap::new(), block };
         for chain in Workchain::ALL {
-            stage.part(chain, external)?;
+            stage.part(chain, inbound.as_ref())?;
         }
         Ok(stage.block)
     }
@@ -214,6 +221,7 @@ impl Ledger {
             state.queue.remove(key);
         }
         state.queue.extend(block.queued);
+        state.libraries = block.libraries;
         let totals = &mut state.totals;
         totals.fees = totals.fees.saturating_add(block.fees);
         totals.burned = totals.burned.saturating_add(block.burned);
@@ -233,7 +241,7 @@ struct Stage<'a> {
 
 impl Stage<'_> {
     /// What happens in one chain.
-    fn part(&mut self, chain: Workchain, external: Option<&Cell>) -> Result<(), LedgerError> {
+    fn part(&mut self, chain: Workchain, external: Option<&(&Cell, Inbound)>) -> Result<(), LedgerError> {
         let lt = self.block.head.lt;
         let start_lt = lt.checked_next_multiple_of(LT_STEP).and_then(|lt| lt.checked_add(LT_STEP));
         let start_lt = start_lt.ok_or(LedgerError::Exhausted)?;
@@ -252,10 +260,12 @@ impl Stage<'_> {
             burned: Nano::ZERO,
         };
         let mut stage = PartStage { stage: self, part };
-        if let Some(message) = external {
-            stage.receive(message).map_err(LedgerError::Refused)?;
+        if let Some((message, inbound)) = external
+            && Workchain::of(&inbound.dst) == chain
+        {
+            stage.receive(message, inbound).map_err(LedgerError::Refused)?;
         }
-        stage.deliver(external)?;
+        stage.deliver(external.map(|(message, _)| *message))?;
         let mut part = stage.part;
         part.end_lt += 1;
         self.block.head.lt = part.end_lt;
@@ -271,12 +281,8 @@ struct PartStage<'a, 'b> {
 }
 
 impl PartStage<'_, '_> {
-    /// The message from outside, if it is for this chain.
-    fn receive(&mut self, message: &Cell) -> Result<(), Box<Refusal>> {
-        let inbound = inbound::check(&self.stage.ledger.rules, message)?;
-        if Workchain::of(&inbound.dst) != self.part.chain {
-            return Ok(());
-        }
+    /// The message from outside.
+    fn receive(&mut self, message: &Cell, inbound: &Inbound) -> Result<(), Box<Refusal>> {
         let refuse =
             |reason| Box::new(Refusal { message: cell_hash(message), account: Some(inbound.dst.clone()), reason });
         match self.execute(&inbound.dst, message, true) {
@@ -392,10 +398,20 @@ impl PartStage<'_, '_> {
         };
         let moment =
             Moment { utime: self.stage.block.head.utime, block_lt: self.part.start_lt, min_lt, seed: self.part.seed };
-        self.stage.ledger.rules.execute(&moment, dst, message, is_external, &state)
+        // Those that there were before the block, as on mainnet.
+        let ledger = self.stage.ledger;
+        ledger.rules.execute_with(&ledger.state.libraries, &moment, dst, message, is_external, &state)
     }
 
     fn record(&mut self, account: &StdAddr, executed: Executed) -> Result<(), tycho_types::error::Error> {
+        if self.part.chain == Workchain::Master {
+            let before = match self.stage.touched.get(account) {
+                Some((state, _)) => Some(state),
+                None => self.stage.ledger.state.accounts.get(account),
+            };
+            let libraries = &mut self.stage.block.libraries;
+            libraries::update(libraries, &account.address, before, Some(&executed.state))?;
+        }
         let block = &mut self.stage.block;
         let cell = executed.transaction.inner().clone();
         let lt = executed.state.last_trans_lt;

@@ -35,6 +35,7 @@ mod feed;
 pub mod genesis;
 mod inbound;
 pub mod ledger;
+pub mod libraries;
 pub mod lite;
 mod normalise;
 mod ordinary;

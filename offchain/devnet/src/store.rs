@@ -19,6 +19,7 @@ use crate::block::{Block, QueueKey, Workchain};
 use crate::blocks::{Pair, Sealed};
 use crate::error::DevnetError;
 use crate::ledger::{self, LedgerState, Totals};
+use crate::libraries::Libraries;
 
 /// Version of the file's form.
 const FORMAT: u16 = 2;
@@ -215,6 +216,8 @@ impl Store {
             totals: Totals { fees: meta.fees, burned: meta.burned, lost: meta.lost, transactions: meta.transactions },
             accounts,
             queue,
+            // They are in the masterchain's state.
+            libraries: Libraries::new(),
         };
         Ok(Opened { state: Some(state), offset: meta.offset })
     }

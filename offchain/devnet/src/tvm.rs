@@ -10,6 +10,7 @@ use tycho_types::error::Error;
 use tycho_types::models::{BlockchainConfig, ConfigParam0, OwnedMessage, ShardAccount, Transaction};
 use tycho_types::num::Tokens;
 
+use crate::libraries::Libraries;
 use crate::normalise::normalise;
 use crate::ordinary::{self, Outcome};
 
@@ -95,9 +96,22 @@ impl Rules {
         &self.parsed.size_limits
     }
 
-    /// Delivers a message to an account. Nothing outside changes: the caller keeps what comes out, or does not.
+    /// Delivers a message to an account, where there are no public libraries.
     pub fn execute(
         &self,
+        moment: &Moment,
+        account: &StdAddr,
+        message: &Cell,
+        is_external: bool,
+        state: &ShardAccount,
+    ) -> Result<Executed, NotExecuted> {
+        self.execute_with(&Libraries::new(), moment, account, message, is_external, state)
+    }
+
+    /// Delivers a message to an account. Nothing outside changes: the caller keeps what comes out, or does not.
+    pub fn execute_with(
+        &self,
+        libraries: &Libraries,
         moment: &Moment,
         account: &StdAddr,
         message: &Cell,
@@ -108,6 +122,7 @@ impl Rules {
             block_unixtime: moment.utime.0,
             block_lt: moment.block_lt,
             rand_seed: moment.seed,
+            libraries: libraries.clone(),
             // As mainnet has them.
             charge_action_fees_on_fail: true,
             strict_extra_currency: true,

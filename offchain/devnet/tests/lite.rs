@@ -533,6 +533,9 @@ async fn everything_else_that_clients_ask_has_an_answer_too() {
     );
     assert!(stats.complete && stats.count == 2, "{stats:?}");
 
+    let (code, why) = client.refused(GetLibraries { library_list: vec![HashBytes::ZERO; 17] }).await;
+    assert!(code == 621 && why.contains("the limit is 16"), "{why}");
+
     // What is not there is said so, and what is not known is an error and no end.
     let future = BlockIdExt { seqno: id.seqno + 10, ..id.clone() };
     assert_eq!(client.refused(GetBlock { id: future }).await.0, 651);

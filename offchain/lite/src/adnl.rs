@@ -67,7 +67,10 @@ pub struct Receiver(SplitStream<AdnlPeer<TcpStream>>);
 impl Connection {
     /// Connects to a server that must have this key.
     pub async fn connect(address: impl ToSocketAddrs, server: &[u8; 32]) -> Result<Self, ConnectionError> {
-        Ok(Self::new(AdnlPeer::connect(server.to_vec(), address).await?))
+        let stream = TcpStream::connect(address).await.map_err(AdnlError::IoError)?;
+        // Questions are small, and are not held back for more.
+        stream.set_nodelay(true).map_err(AdnlError::IoError)?;
+        Ok(Self::new(AdnlPeer::perform_handshake(stream, server).await?))
     }
 
     /// Lets a client in.

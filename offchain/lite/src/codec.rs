@@ -22,10 +22,16 @@ pub enum TlError {
         /// The number.
         found: u32,
     },
+    /// A list has more items than any real one.
+    #[error("a list of {0} items is too long")]
+    Long(u32),
     /// A text is not UTF-8.
     #[error("a text is not UTF-8")]
     Text,
 }
+
+/// No list is longer. The longest ones, of a block's transactions and of signatures, have some hundred items.
+pub const MAX_ITEMS: u32 = 1 << 16;
 
 /// A value as TL writes it, without the number of its constructor ("bare").
 pub trait Tl: Sized {
@@ -235,6 +241,10 @@ impl<T: Tl> Tl for Vec<T> {
 
     fn read(reader: &mut Reader<'_>) -> Result<Self, TlError> {
         let count = u32::read(reader)?;
+        // Some items are many times larger in memory than in a message.
+        if count > MAX_ITEMS {
+            return Err(TlError::Long(count));
+        }
         let mut items = vec![];
         for _ in 0..count {
             // Every item has at least four bytes, so that a false count ends soon.
@@ -260,6 +270,18 @@ mod tests {
             assert_eq!(Vec::<u8>::read(&mut reader).unwrap(), value);
             reader.end().unwrap();
         }
+    }
+
+    #[test]
+    fn lists_have_an_end() {
+        let items: Vec<u32> = (0..MAX_ITEMS).collect();
+        let mut out = vec![];
+        items.write(&mut out);
+        assert_eq!(Vec::<u32>::read(&mut Reader::new(&out)).unwrap(), items);
+        let longer: Vec<u32> = (0..=MAX_ITEMS).collect();
+        let mut out = vec![];
+        longer.write(&mut out);
+        assert_eq!(Vec::<u32>::read(&mut Reader::new(&out)), Err(TlError::Long(MAX_ITEMS + 1)));
     }
 
     #[test]

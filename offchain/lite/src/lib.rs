@@ -4,7 +4,7 @@
 //! sides. [`Frame`] is what travels inside of an ADNL connection: pings, and questions and answers with an identifier.
 //! [`Connection`] is the connection itself, made by either side.
 //!
-//! Bytes from a peer give an error when they are wrong, never a panic, and never an allocation larger than themselves.
+//! Bytes from a peer give an error when they are wrong, never a panic, and never an allocation many times larger than themselves.
 //!
 //! ```
 //! use cocoon_lite::{Answer, Query, answers, queries};

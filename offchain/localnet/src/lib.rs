@@ -7,6 +7,7 @@
 //! Nothing here is faked for the services: they see a chain behind `cocoon_chain::Chain`, links over TCP on 127.0.0.1, quotes
 //! of the simulated platform under its own root, and files on disk.
 
+pub mod control;
 mod dao;
 mod host;
 mod secrets;

@@ -17,7 +17,7 @@ use cocoon_actions::exits::{contract_of, describe};
 use cocoon_actions::{ActionError, Refused};
 use cocoon_chain::{
     AccountSnapshot, AccountStatus, Cell, Chain, ChainError, Head, MessageRecord, NetworkConfig, OutMessage, Trace,
-    TraceNode, TransactionRecord, Wallet, WalletError,
+    TraceNode, TransactionFailure, TransactionRecord, Wallet, WalletError,
 };
 use cocoon_devnet::tvm::{Moment, NotExecuted, Rules};
 use cocoon_protocol::StdAddr;
@@ -89,15 +89,14 @@ pub struct Simulation {
 }
 
 impl Simulation {
-    /// The first failure, in the contract's own words; none if everything would go well.
-    pub fn failure(&self) -> Option<Refused> {
-        let failure = self.trace.ok().err()?;
-        let contract = self.effects.get(&failure.account).and_then(|e| self.contract(e));
-        Some(describe(contract, failure))
+    /// A failure of one of the transactions, in the contract's own words.
+    pub fn explain(&self, failure: TransactionFailure) -> Refused {
+        describe(self.kind_of(&failure.account), failure)
     }
 
     /// What kind of contract an account is, or becomes.
-    pub fn contract(&self, effect: &Effect) -> Option<&'static str> {
+    pub fn kind_of(&self, account: &StdAddr) -> Option<&'static str> {
+        let effect = self.effects.get(account)?;
         contract_of(&effect.after).or_else(|| contract_of(&effect.before))
     }
 }

@@ -187,6 +187,7 @@ impl Found {
             &[(Purpose::Gas, price.saturating_add(GAS))],
         );
         plan.watch.extend([roots.governor.clone(), roots.registry.clone()]);
+        plan.essential = Some(vec![self.address.clone(), roots.governor.clone()]);
         Ok(plan)
     }
 
@@ -222,6 +223,15 @@ pub async fn propose(
 ) -> Result<Draft, ActionError> {
     let governor = stake.governor().clone();
     let roots = Roots { governor: governor.clone(), registry: system.registry().clone() };
+    for intent in intents {
+        if let Intent::Transfer { to, .. } = intent
+            && system.chain().account(to).await?.code.is_none()
+        {
+            let why =
+                format!("{to} has no contract, so the payment would come back; its owner has to use it once before");
+            return Err(ActionError::invalid("receiver", why));
+        }
+    }
     let actions: Vec<_> = intents.iter().map(|intent| intent.to_action(&roots)).collect::<Result<_, _>>()?;
     let (actions, metadata) = (bundle(&actions)?, snake(description)?);
     stake.existing()?;

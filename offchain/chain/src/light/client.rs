@@ -29,7 +29,7 @@ use crate::transaction::TransactionRecord;
 
 /// Accounts and transactions that are kept; services ask for the same few again and again.
 const ACCOUNTS: usize = 512;
-const TRANSACTIONS: usize = 8192;
+const TRANSACTIONS: usize = 2048;
 
 /// Servers give no more transactions at once.
 const PAGE: usize = 16;

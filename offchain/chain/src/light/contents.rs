@@ -2,7 +2,7 @@
 
 use cocoon_lite::BlockIdExt;
 use cocoon_lite::answers::{AccountState, ConfigInfo, TransactionList};
-use cocoon_protocol::{Hash256, StdAddr, UnixSeconds};
+use cocoon_protocol::{GlobalId, Hash256, StdAddr, UnixSeconds};
 use tycho_types::cell::{Cell, HashBytes, Lazy};
 use tycho_types::models::{OptionalAccount, ShardAccount, ShardIdent};
 
@@ -92,8 +92,9 @@ pub fn check_config(at: &ProvenBlock, answer: &ConfigInfo) -> Result<NetworkConf
     let root = params.as_dict().root().as_ref().ok_or_else(|| ProofError::wrong(CONFIG, "it is empty"))?;
     // A parameter that is pruned would look like one that is not there.
     let root = original(root).ok_or_else(|| ProofError::unreadable(CONFIG, "a part of it is pruned"))?;
-    let config = NetworkConfig::from_cell(root).map_err(|e| ProofError::unsupported(CONFIG, e))?;
-    same(CONFIG, at.global_id, config.global_id().0, |id| format!("of network {id}"))?;
+    let network = GlobalId(at.global_id);
+    let config = NetworkConfig::of_network(network, root).map_err(|e| ProofError::unsupported(CONFIG, e))?;
+    same(CONFIG, network, config.global_id(), |id| format!("of network {id}"))?;
     Ok(config)
 }
 

@@ -71,7 +71,7 @@ pub(super) async fn advance(inner: Arc<Inner>) {
         while let Some((server, target)) = next_claim(&inner) {
             match prove(&inner, server, &target).await {
                 Ok(block) => {
-                    server.succeeded();
+                    server.proved();
                     publish(&inner, block).await;
                 }
                 Err(error) => {

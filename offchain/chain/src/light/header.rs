@@ -44,7 +44,7 @@ pub(super) fn header(what: &'static str, proof: &Cell, id: &BlockIdExt) -> Resul
     Ok(header)
 }
 
-fn read(root: &Cell) -> Result<(Header, u32, ShardIdent, u32), Error> {
+pub(super) fn read(root: &Cell) -> Result<(Header, u32, ShardIdent, u32), Error> {
     let mut block = root.as_slice()?;
     let update_in_cell = match block.load_u32()? {
         0x11ef_55aa => false,
@@ -115,4 +115,105 @@ impl Header {
 pub(super) fn config(slice: &mut CellSlice<'_>) -> Result<BlockchainConfigParams, Error> {
     let _address = slice.load_u256()?;
     Ok(BlockchainConfigParams::from_raw(slice.load_reference_cloned()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use tycho_types::cell::{CellBuilder, CellFamily};
+    use tycho_types::merkle::MerkleProof;
+
+    use super::*;
+
+    /// A proof of a block with this tag, and a header with this tag and version.
+    fn block(tag: u32, info_tag: u32, version: u32) -> (Cell, BlockIdExt) {
+        block_with(tag, info_tag, version, CellType::MerkleUpdate)
+    }
+
+    fn block_with(tag: u32, info_tag: u32, version: u32, update: CellType) -> (Cell, BlockIdExt) {
+        let build = |write: &dyn Fn(&mut CellBuilder) -> Result<(), Error>| {
+            let mut builder = CellBuilder::new();
+            write(&mut builder).unwrap();
+            builder.build().unwrap()
+        };
+        let info = build(&|b| {
+            b.store_u32(info_tag)?;
+            b.store_u32(version)?;
+            b.store_u16(0b10 << 8)?;
+            b.store_u32(5)?;
+            b.store_u32(0)?;
+            tycho_types::cell::Store::store_into(&ShardIdent::MASTERCHAIN, b, Cell::empty_context())?;
+            for number in [1_700_000_000u32, 0, 1, 0, 2, 3, 4, 5, 6] {
+                b.store_u32(number)?;
+            }
+            b.store_reference(Cell::empty_cell())
+        });
+        let update = build(&|b| {
+            if update == CellType::Ordinary {
+                return b.store_zeros(8 + 256 + 256);
+            }
+            b.set_exotic(true);
+            b.store_u8(CellType::MerkleUpdate.to_byte())?;
+            b.store_u256(Cell::empty_cell().repr_hash())?;
+            b.store_u256(Cell::empty_cell().repr_hash())?;
+            b.store_u32(0)?;
+            b.store_reference(Cell::empty_cell())?;
+            b.store_reference(Cell::empty_cell())
+        });
+        let root = build(&|b| {
+            b.store_u32(tag)?;
+            b.store_u32(7)?;
+            b.store_reference(info.clone())?;
+            b.store_reference(Cell::empty_cell())?;
+            b.store_reference(update.clone())?;
+            b.store_reference(Cell::empty_cell())
+        });
+        let id = BlockIdExt {
+            workchain: -1,
+            shard: 1 << 63,
+            seqno: 5,
+            root_hash: *root.repr_hash(),
+            file_hash: HashBytes::ZERO,
+        };
+        let proof = MerkleProof { hash: *root.repr_hash(), depth: root.repr_depth(), cell: root };
+        (CellBuilder::build_from(proof).unwrap(), id)
+    }
+
+    #[test]
+    fn attack_86_a_header_of_another_block_is_refused() {
+        let (proof, id) = block(0x11ef_55aa, 0x9bc7_a987, 0);
+        for other in [
+            BlockIdExt { seqno: 6, ..id.clone() },
+            BlockIdExt { workchain: 0, ..id.clone() },
+            BlockIdExt { shard: 1 << 62, ..id.clone() },
+            BlockIdExt { shard: 0, ..id },
+        ] {
+            let error = header("a block", &proof, &other).unwrap_err();
+            assert!(matches!(error, ProofError::Differs { .. }), "{error}");
+        }
+        // It has something else where the state's hash should be.
+        let (proof, id) = block_with(0x11ef_55aa, 0x9bc7_a987, 0, CellType::Ordinary);
+        assert!(matches!(header("a block", &proof, &id).unwrap_err(), ProofError::Unreadable { .. }));
+    }
+
+    #[test]
+    fn a_block_of_a_format_that_is_not_known_is_named() {
+        let (proof, id) = block(0x11ef_55aa, 0x9bc7_a987, 0);
+        let known = header("a block", &proof, &id).unwrap();
+        assert_eq!((known.global_id, known.is_key, known.utime), (7, true, 1_700_000_000));
+        assert_eq!((known.end_lt, known.validators_hash, known.catchain_seqno, known.previous_key), (2, 3, 4, 6));
+        for (tag, info_tag, version, words) in [
+            (0x11ef_55aa, 0x9bc7_a987, 1, "version 1"),
+            (0x11ef_55aa, 0x9bc7_a989, 0, "another format"),
+            (0x11ef_55ac, 0x9bc7_a987, 0, "another format"),
+        ] {
+            let (proof, id) = block(tag, info_tag, version);
+            let error = header("a block", &proof, &id).unwrap_err();
+            assert!(matches!(error, ProofError::Unsupported { .. }), "{error}");
+            assert!(error.to_string().contains(words) && error.to_string().contains("upgrade"), "{error}");
+            // But not if it is only somebody's word.
+            let other = BlockIdExt { root_hash: HashBytes::ZERO, ..id };
+            let error = header("a block", &proof, &other).unwrap_err();
+            assert!(matches!(error, ProofError::Differs { .. }), "{error}");
+        }
+    }
 }

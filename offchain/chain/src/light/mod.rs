@@ -34,6 +34,9 @@ mod state;
 mod store;
 mod validators;
 
+#[cfg(test)]
+mod recorded;
+
 pub use client::{LightClient, LightError};
 pub use contents::{check_account, check_config, check_history};
 pub use error::ProofError;

@@ -72,7 +72,7 @@ impl Pool {
             let wait = lacks(server, seqno).then_some(WaitMasterchainSeqno { seqno, timeout_ms });
             match server.ask(query, wait.as_ref(), self.timeout).await.and_then(&check) {
                 Ok(checked) => {
-                    server.succeeded();
+                    server.proved();
                     return Ok(checked);
                 }
                 Err(error) => {

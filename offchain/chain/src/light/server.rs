@@ -51,6 +51,11 @@ impl ServerError {
             _ => false,
         }
     }
+
+    /// Whether it is mended as soon as the server answers.
+    const fn is_of_contact(&self) -> bool {
+        matches!(self, Self::Connection(_) | Self::Stalled(_) | Self::Refused { .. })
+    }
 }
 
 /// The newest block that a server says it has. Nothing is proven by that.
@@ -78,6 +83,7 @@ struct Health {
 }
 
 impl Health {
+    /// It lied, not long ago.
     fn is_distrusted(&self) -> bool {
         self.distrusted_until.is_some_and(|until| until > Instant::now())
     }
@@ -156,15 +162,25 @@ impl Server {
         health.latency = Some(health.latency.map_or(time, |before| (before * 7 + time) / 8));
     }
 
-    /// It did well.
+    /// It answered.
     pub fn succeeded(&self) {
         let mut health = self.health.lock();
         health.failures = 0;
         health.resting_until = None;
-        // Who lied once has to do more than answer a question.
-        if !health.is_distrusted() {
+        // What was wrong with its proofs, only a proof can mend.
+        if health.trouble.as_ref().is_none_or(ServerError::is_of_contact) {
             health.trouble = None;
             health.last_success = Some(Instant::now());
+        }
+    }
+
+    /// It gave a proof that holds.
+    pub fn proved(&self) {
+        self.succeeded();
+        let mut health = self.health.lock();
+        health.last_success = Some(Instant::now());
+        if !health.is_distrusted() {
+            health.trouble = None;
         }
     }
 
@@ -184,7 +200,11 @@ impl Server {
         health.resting_until = Some(now + FIRST_REST.saturating_mul(1 << steps).min(LONGEST_REST));
         health.failures = health.failures.saturating_add(1);
         if error.is_lie() || !health.is_distrusted() {
-            health.trouble = Some(error.clone());
+            // Not answering does not make up for having proven nothing.
+            let keep = error.is_of_contact() && health.trouble.as_ref().is_some_and(|before| !before.is_of_contact());
+            if !keep {
+                health.trouble = Some(error.clone());
+            }
         }
     }
 
@@ -226,7 +246,7 @@ impl Server {
         (health.is_distrusted(), resting, health.behind.is_some(), latency)
     }
 
-    /// When it last did well.
+    /// When it last said something that can be believed.
     pub fn last_success(&self) -> Option<Instant> {
         self.health.lock().last_success
     }

@@ -99,31 +99,39 @@ impl Master {
 
     /// The newest block of the shard with this account; none if there is no such workchain.
     pub fn shard_of(&self, workchain: i32, account: &HashBytes) -> Result<Option<BlockIdExt>, Error> {
-        let Some(mut cell) = self.shards.get(workchain)? else { return Ok(None) };
-        let mut prefix = 1u64 << 63;
-        let mut address = CellBits::new(account);
-        loop {
-            let mut slice = cell.as_slice()?;
-            if !slice.load_bit()? {
-                return shard(workchain, prefix, slice).map(Some);
-            }
-            // The lowest set bit marks where a shard's prefix ends.
-            let mark = prefix & prefix.wrapping_neg();
-            if mark <= 1 {
-                return Err(Error::InvalidData);
-            }
-            let right = address.next();
-            prefix = (prefix ^ mark) | mark >> 1 | if right { mark } else { 0 };
-            let child = slice.get_reference_cloned(u8::from(right))?;
-            drop(std::mem::replace(&mut cell, child));
+        shard_of(&self.shards, workchain, account)
+    }
+}
+
+/// The newest block of the shard with this account.
+pub(super) fn shard_of(
+    shards: &Dict<i32, Cell>,
+    workchain: i32,
+    account: &HashBytes,
+) -> Result<Option<BlockIdExt>, Error> {
+    let Some(mut cell) = shards.get(workchain)? else { return Ok(None) };
+    let mut prefix = 1u64 << 63;
+    let mut address = Bits::new(account);
+    loop {
+        let mut slice = cell.as_slice()?;
+        if !slice.load_bit()? {
+            return shard(workchain, prefix, slice).map(Some);
         }
+        // The lowest set bit marks where a shard's prefix ends.
+        let mark = prefix & prefix.wrapping_neg();
+        if mark <= 1 {
+            return Err(Error::InvalidData);
+        }
+        let right = address.next();
+        prefix = (prefix ^ mark) | mark >> 1 | if right { mark } else { 0 };
+        cell = slice.get_reference_cloned(u8::from(right))?;
     }
 }
 
 /// The bits of an address, from the first.
-struct CellBits<'a>(&'a HashBytes, usize);
+struct Bits<'a>(&'a HashBytes, usize);
 
-impl<'a> CellBits<'a> {
+impl<'a> Bits<'a> {
     const fn new(bytes: &'a HashBytes) -> Self {
         Self(bytes, 0)
     }

@@ -33,6 +33,7 @@ use self::stats::Stats;
 use self::update::{Census, Staged};
 use self::validator::Validator;
 use crate::block::{Block, Part, Workchain};
+use crate::libraries::Libraries;
 
 /// A block of one chain, or its zerostate.
 #[derive(Clone, Debug)]
@@ -118,6 +119,7 @@ struct Extra {
     tip_is_key: bool,
     global_balance: CurrencyCollection,
     stats: Stats,
+    libraries: Libraries,
 }
 
 /// Both chains at their newest blocks.
@@ -225,6 +227,7 @@ impl Chains {
                 tip_is_key: tip.master.is_key,
                 global_balance: custom.global_balance,
                 stats: custom.block_create_stats.unwrap_or_default(),
+                libraries: state.libraries,
             },
             taken,
             validator,
@@ -234,6 +237,11 @@ impl Chains {
     /// The configuration as the newest state has it.
     pub const fn config(&self) -> &BlockchainConfig {
         &self.extra.config
+    }
+
+    /// Public libraries as the newest state has them.
+    pub const fn libraries(&self) -> &Libraries {
+        &self.extra.libraries
     }
 
     /// Who signs.
@@ -259,7 +267,7 @@ impl Chains {
         let flow = value_flow(&self.base, &contents, base_part, CurrencyCollection::ZERO)?;
         let base_fees = flow.fees_collected.clone();
         let (base, base_sealed, base_staged) =
-            self.assemble(Workchain::Base, base_part, seqno, utime, contents, flow, None)?;
+            self.assemble(Workchain::Base, base_part, block, contents, flow, None)?;
 
         let is_key = seqno == 1 || config.is_some();
         let config = config.unwrap_or_else(|| self.extra.config.clone());
@@ -303,6 +311,7 @@ impl Chains {
             extra.global_balance = extra.global_balance.checked_sub(&burned)?;
         }
         extra.config = config;
+        extra.libraries = block.libraries.clone();
         extra.stats = stats::count(&extra.stats, self.validator.public_key(), utime)?;
         let custom = McStateExtra {
             shards: shards.clone(),
@@ -317,7 +326,7 @@ impl Chains {
         let in_block =
             McBlockExtra { shards, fees, config: is_key.then(|| extra.config.clone()), ..Default::default() };
         let (master, master_sealed, master_staged) =
-            self.assemble(Workchain::Master, master_part, seqno, utime, contents, flow, Some((custom, in_block)))?;
+            self.assemble(Workchain::Master, master_part, block, contents, flow, Some((custom, in_block)))?;
         Ok(Next {
             pair: Pair { base: base_sealed, master: master_sealed },
             base,
@@ -344,17 +353,16 @@ impl Chains {
         }
     }
 
-    #[expect(clippy::too_many_arguments, reason = "each is a different part of the block")]
     fn assemble(
         &self,
         chain: Workchain,
         part: &Part,
-        seqno: u32,
-        utime: UnixSeconds,
+        block: &Block,
         contents: Contents,
         flow: ValueFlow,
         custom: Option<(McStateExtra, McBlockExtra)>,
     ) -> Result<(Side, Sealed, Staged), Error> {
+        let Head { seqno, utime, .. } = block.head;
         let (side, census) = self.side(chain);
         let global_id = self.extra.config.params.get_global_id()?;
         let mut fees = side.fees.clone();
@@ -378,6 +386,7 @@ impl Chains {
             total_balance: contents.accounts.root_extra().balance.clone(),
             total_validator_fees: fees.clone(),
             master_ref: is_base.then(|| mc_tip.clone()),
+            libraries: if is_base { Libraries::new() } else { block.libraries.clone() },
             custom: state_extra.map(|extra| Lazy::new(&extra)).transpose()?,
             ..Default::default()
         })?;

@@ -4,27 +4,50 @@
 //! referred to, so that what a block adds and removes is found by looking only at what changed.
 
 use std::collections::{HashMap, HashSet};
+use std::hash::{BuildHasherDefault, Hasher};
 
 use tycho_types::cell::{Cell, CellBuilder, CellFamily, DynCell, HashBytes};
 use tycho_types::error::Error;
 use tycho_types::merkle::{MerkleUpdate, make_pruned_branch};
 
+/// Hashes a hash by taking eight of its bytes: nobody can choose them.
+#[derive(Default)]
+struct Taken(u64);
+
+impl Hasher for Taken {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        if let Some(bytes) = bytes.first_chunk() {
+            self.0 ^= u64::from_le_bytes(*bytes);
+        }
+    }
+
+    // How long it is says nothing.
+    fn write_usize(&mut self, _: usize) {}
+}
+
+type ByCell<T> = HashMap<HashBytes, T, BuildHasherDefault<Taken>>;
+type Cells = HashSet<HashBytes, BuildHasherDefault<Taken>>;
+
 /// How often each cell of a state is referred to.
 #[derive(Debug, Default)]
 pub(crate) struct Census {
-    counts: HashMap<HashBytes, u32>,
+    counts: ByCell<u32>,
 }
 
 /// What a new state adds and what it leaves behind. It belongs to the census that made it.
 #[derive(Debug)]
 pub(crate) struct Staged {
-    counts: HashMap<HashBytes, u32>,
+    counts: ByCell<u32>,
 }
 
 impl Census {
     /// Counts all cells of a state.
     pub fn new(root: &Cell) -> Self {
-        let mut staged = Staged { counts: HashMap::new() };
+        let mut staged = Staged { counts: ByCell::default() };
         let none = Self::default();
         none.add(root.as_ref(), &mut staged);
         Self { counts: staged.counts }
@@ -32,7 +55,7 @@ impl Census {
 
     /// The update from one state, the one that was counted, to another.
     pub fn update(&self, old: &Cell, new: &Cell) -> Result<(MerkleUpdate, Staged), Error> {
-        let mut staged = Staged { counts: HashMap::new() };
+        let mut staged = Staged { counts: ByCell::default() };
         self.add(new.as_ref(), &mut staged);
         self.remove(old.as_ref(), &mut staged);
         let is_new = |cell: &DynCell| self.count(cell) == 0;
@@ -44,19 +67,19 @@ impl Census {
         }
         // Where the part of the old tree that is gone meets the part that stays: what the new tree can refer to. A cell that is
         // old but not there, such as the code of a wallet that others have too, is written out.
-        let mut frontier = HashSet::new();
-        find_frontier(old.as_ref(), &is_gone, &mut frontier, &mut HashSet::new());
-        let mut used = HashSet::new();
-        let after = prune(new, &mut HashMap::new(), &mut |cell| {
+        let mut frontier = Cells::default();
+        find_frontier(old.as_ref(), &is_gone, &mut frontier, &mut Cells::default());
+        let mut used = Cells::default();
+        let after = prune(new, &mut ByCell::default(), &mut |cell| {
             let known = !is_new(cell) && frontier.contains(cell.repr_hash());
             if known {
                 used.insert(*cell.repr_hash());
             }
             known
         })?;
-        let mut leads = HashMap::new();
+        let mut leads = ByCell::default();
         leads_to(old.as_ref(), &is_gone, &used, &mut leads);
-        let before = prune(old, &mut HashMap::new(), &mut |cell| {
+        let before = prune(old, &mut ByCell::default(), &mut |cell| {
             !is_gone(cell) || leads.get(cell.repr_hash()).is_none_or(|leads| !leads)
         })?;
         Ok((merkle_update(old, new, before, after), staged))
@@ -110,12 +133,7 @@ fn merkle_update(old: &Cell, new: &Cell, before: Cell, after: Cell) -> MerkleUpd
 }
 
 /// Collects the cells that stay right below those that are gone.
-fn find_frontier(
-    cell: &DynCell,
-    is_gone: &impl Fn(&DynCell) -> bool,
-    frontier: &mut HashSet<HashBytes>,
-    seen: &mut HashSet<HashBytes>,
-) {
+fn find_frontier(cell: &DynCell, is_gone: &impl Fn(&DynCell) -> bool, frontier: &mut Cells, seen: &mut Cells) {
     if !seen.insert(*cell.repr_hash()) {
         return;
     }
@@ -129,12 +147,7 @@ fn find_frontier(
 }
 
 /// Finds out of each cell that is gone whether one of these is below it.
-fn leads_to(
-    cell: &DynCell,
-    is_gone: &impl Fn(&DynCell) -> bool,
-    used: &HashSet<HashBytes>,
-    leads: &mut HashMap<HashBytes, bool>,
-) -> bool {
+fn leads_to(cell: &DynCell, is_gone: &impl Fn(&DynCell) -> bool, used: &Cells, leads: &mut ByCell<bool>) -> bool {
     if let Some(known) = leads.get(cell.repr_hash()) {
         return *known;
     }
@@ -150,11 +163,7 @@ fn leads_to(
 
 /// A copy of a tree in which the subtrees that `leave_out` names are pruned branches. Leaves stay as they are: a pruned
 /// branch would be larger. Merkle cells inside of accounts are not looked into.
-fn prune(
-    cell: &Cell,
-    done: &mut HashMap<HashBytes, Cell>,
-    leave_out: &mut impl FnMut(&DynCell) -> bool,
-) -> Result<Cell, Error> {
+fn prune(cell: &Cell, done: &mut ByCell<Cell>, leave_out: &mut impl FnMut(&DynCell) -> bool) -> Result<Cell, Error> {
     if cell.reference_count() == 0 || cell.descriptor().is_merkle() {
         return Ok(cell.clone());
     }

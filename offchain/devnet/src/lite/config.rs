@@ -1,14 +1,17 @@
 //! The configuration, libraries, and who made blocks.
 
+use cocoon_lite::types::LibraryEntry;
 use cocoon_lite::{BlockIdExt, answers, queries};
 use tycho_types::boc::Boc;
+use tycho_types::cell::HashBytes;
 use tycho_types::error::Error;
-use tycho_types::models::BlockchainConfigParams;
+use tycho_types::models::{BlockchainConfigParams, ShardStateUnsplit};
 
 use super::answer::{Failure, Responder};
 use super::chain_proof::previous_key;
 use super::proof;
 use crate::block::Workchain;
+use crate::libraries::Libraries;
 
 /// The configuration is to come from a key block rather than from the state.
 const FROM_KEY_BLOCK: u32 = 0x8000;
@@ -20,6 +23,10 @@ const WITH_ACCOUNTS: u32 = 64;
 /// What else of the configuration: bit, and parameters.
 const WITH_PARAMS: [(u32, &[u32]); 4] = [(16, &[28, 32, 33, 34, 35, 36, 37]), (32, &[31]), (256, &[12]), (512, &[8])];
 
+/// A question may name so many parameters, and so many libraries.
+const MAX_PARAMS: usize = 16_384;
+const MAX_LIBRARIES: usize = 16;
+
 /// An answer has the counters of at most so many validators.
 const MAX_VALIDATORS: usize = 1000;
 
@@ -29,6 +36,7 @@ const VISIBLE_BLOCKS: u32 = 16;
 impl Responder<'_> {
     pub fn config(&self, mode: u32, id: &BlockIdExt, params: Option<&[u32]>) -> Result<answers::ConfigInfo, Failure> {
         let known = self.find_master(id)?;
+        bounded("parameters", params.map_or(0, <[u32]>::len), MAX_PARAMS)?;
         let visit = |config: &BlockchainConfigParams| -> Result<(), Error> {
             let Some(params) = params else {
                 let root = config.as_dict().root().as_ref().ok_or(Error::InvalidData)?;
@@ -79,9 +87,10 @@ impl Responder<'_> {
         Ok(answers::ConfigInfo { mode, id: id.clone(), state_proof, config_proof: Boc::encode(config) })
     }
 
-    pub fn libraries(&self, _: &queries::GetLibraries) -> Result<answers::LibraryResult, Failure> {
-        // Nobody can publish one here.
-        Ok(answers::LibraryResult { result: vec![] })
+    pub fn libraries(&self, query: &queries::GetLibraries) -> Result<answers::LibraryResult, Failure> {
+        bounded("libraries", query.library_list.len(), MAX_LIBRARIES)?;
+        let state = self.state(&self.head()?)?.parse::<ShardStateUnsplit>()?;
+        Ok(answers::LibraryResult { result: found(&state.libraries, &query.library_list)? })
     }
 
     pub fn libraries_with_proof(
@@ -89,19 +98,22 @@ impl Responder<'_> {
         query: &queries::GetLibrariesWithProof,
     ) -> Result<answers::LibraryResultWithProof, Failure> {
         let known = self.find_master(&query.id)?;
-        let none = proof::state(&self.state(&known)?, |state| {
+        bounded("libraries", query.library_list.len(), MAX_LIBRARIES)?;
+        let state = self.state(&known)?;
+        let data_proof = proof::state(&state, |state| {
             for library in &query.library_list {
                 state.libraries.get(library)?;
             }
             Ok(())
         })?;
+        let result = found(&state.parse::<ShardStateUnsplit>()?.libraries, &query.library_list)?;
         let state_proof = if known.id.seqno == 0 { vec![] } else { Boc::encode(proof::header(&known.root)?) };
         Ok(answers::LibraryResultWithProof {
             id: query.id.clone(),
             mode: query.mode,
-            result: vec![],
+            result,
             state_proof,
-            data_proof: Boc::encode(none),
+            data_proof: Boc::encode(data_proof),
         })
     }
 
@@ -136,4 +148,23 @@ impl Responder<'_> {
             data_proof: Boc::encode(stats),
         })
     }
+}
+
+/// Those of the libraries that there are.
+fn found(libraries: &Libraries, wanted: &[HashBytes]) -> Result<Vec<LibraryEntry>, Error> {
+    let mut result = vec![];
+    for hash in wanted {
+        if let Some(library) = libraries.get(hash)? {
+            result.push(LibraryEntry { hash: *hash, data: Boc::encode(library.lib) });
+        }
+    }
+    Ok(result)
+}
+
+/// Whoever asks for too much at once is told so.
+fn bounded(what: &str, count: usize, limit: usize) -> Result<(), Failure> {
+    if count > limit {
+        return Err(Failure::Protocol(format!("{count} {what} are asked for at once, the limit is {limit}")));
+    }
+    Ok(())
 }

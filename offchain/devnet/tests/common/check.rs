@@ -28,6 +28,10 @@ pub struct Opened {
     pub extra: BlockExtra,
     pub state: ShardStateUnsplit,
     pub queue: Queue,
+    /// Up to which logical time and hash messages to this chain are processed.
+    pub processed: (u64, HashBytes),
+    /// Messages that left the queue because another chain took them, and where that chain's block ended.
+    pub dequeued: BTreeMap<HashBytes, u64>,
     /// Hash of a message to the transaction that took it in.
     pub taken: BTreeMap<HashBytes, HashBytes>,
     pub transactions: usize,
@@ -183,7 +187,10 @@ pub fn open(known: Known, before: &Cell) -> Opened {
     assert_eq!(AugDict::try_from_btree(&recounted).unwrap(), in_msgs, "recounted from the leaves");
 
     // Messages out: exactly those that the transactions sent, and those that leave the queue.
-    let (mut queue, after_queue) = (read_queue(&old.out_msg_queue_info), read_queue(&new.out_msg_queue_info));
+    let ((mut queue, was_processed), (after_queue, processed)) =
+        (read_queue(&old.out_msg_queue_info), read_queue(&new.out_msg_queue_info));
+    assert!(processed >= was_processed);
+    let mut dequeued = BTreeMap::new();
     let mut recounted = BTreeMap::new();
     let mut described = BTreeSet::new();
     for entry in out_msgs.iter() {
@@ -221,6 +228,7 @@ pub fn open(known: Known, before: &Cell) -> Opened {
                 place.extend(out.next_addr_pfx.to_be_bytes());
                 place.extend(hash.0);
                 assert_eq!(queue.remove(&place).unwrap().repr_hash(), &out.msg_env_hash);
+                dequeued.insert(hash, out.import_block_lt);
             }
         }
         recounted.insert(hash, (value, entry));
@@ -229,7 +237,7 @@ pub fn open(known: Known, before: &Cell) -> Opened {
     assert_eq!(AugDict::try_from_btree(&recounted).unwrap(), out_msgs, "recounted from the leaves");
     assert_eq!(queue, after_queue, "the queue after the block");
     let transactions = transactions.len();
-    Opened { known, block, info, flow, extra, state: new, queue: after_queue, taken, transactions }
+    Opened { known, block, info, flow, extra, state: new, queue: after_queue, processed, dequeued, taken, transactions }
 }
 
 fn recount_accounts(accounts: &ShardAccounts) {
@@ -261,12 +269,17 @@ fn place(envelope: &MsgEnvelope) -> Vec<u8> {
 
 /// Reads the queue by hand: `out_queue:(HashmapAugE 352 EnqueuedMsg uint64)`, and then `proc_info` and the extra part with
 /// the number of messages.
-fn read_queue(info: &Cell) -> Queue {
+fn read_queue(info: &Cell) -> (Queue, (u64, HashBytes)) {
     let mut slice = info.as_slice().unwrap();
     let dict = RawDict::<352>::load_from(&mut slice).unwrap();
     let least = slice.load_u64().unwrap();
     let processed = RawDict::<96>::load_from(&mut slice).unwrap();
-    assert!(processed.iter().count() <= 1);
+    let mut upto = (0, HashBytes::ZERO);
+    for (at, entry) in processed.iter().enumerate() {
+        let (key, mut value) = entry.unwrap();
+        assert_eq!((at, &key.raw_data()[..8]), (0, &ShardIdent::PREFIX_FULL.to_be_bytes()[..]));
+        upto = (value.load_u64().unwrap(), value.load_u256().unwrap());
+    }
     assert!(slice.load_bit().unwrap() && slice.load_small_uint(4).unwrap() == 0);
     assert!(!slice.load_bit().unwrap() && slice.load_u64().unwrap() == 0);
     assert!(slice.load_bit().unwrap());
@@ -286,7 +299,7 @@ fn read_queue(info: &Cell) -> Queue {
         queue.insert(place(&envelope), cell.clone());
     }
     assert_eq!((size, least), (queue.len() as u64, lts.into_iter().min().unwrap_or(0)));
-    queue
+    (queue, upto)
 }
 
 /// Checks that a masterchain block commits to its basechain block, and to everything before.
@@ -348,9 +361,16 @@ fn check_pair(base: &Opened, master: &Opened, before: &[Known]) {
         let envelope: MsgEnvelope = envelope.parse().unwrap();
         let info = envelope.load_message_info().unwrap();
         let (hash, to_master) = (envelope.message_hash(), info.dst.is_masterchain());
-        if to_master && !info.src.is_masterchain() {
-            continue;
-        }
-        assert!(!base.taken.contains_key(hash) && !master.taken.contains_key(hash));
+        // Whatever waits comes after what was processed.
+        let receiver = if to_master { master } else { base };
+        let is_processed = (info.created_lt, *hash) <= receiver.processed;
+        assert_eq!(is_processed, receiver.taken.contains_key(hash));
+        assert!(!is_processed || (to_master && !info.src.is_masterchain()), "only the next block can know");
+    }
+    for (hash, lt) in &master.dequeued {
+        assert_eq!((base.taken.contains_key(hash), *lt), (true, base.info.end_lt));
+    }
+    for lt in base.dequeued.values() {
+        assert_eq!(*lt, named.end_lt);
     }
 }

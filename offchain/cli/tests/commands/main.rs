@@ -1,0 +1,13 @@
+//! Every command against a network in this process, through the same layer that the program runs.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
+
+mod adnl;
+mod channel;
+mod dao;
+mod devnet;
+mod input;
+mod money;
+mod proxy;
+mod stake;
+mod world;
