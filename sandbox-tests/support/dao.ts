@@ -1,11 +1,13 @@
 // The DAO under test: a governor that owns a registry, stakers, and the steps of a proposal.
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
 import { Address, Cell, Dictionary, Transaction, beginCell } from '@ton/core';
 import { KeyPair, sign } from '@ton/crypto';
 import { SandboxContract, internal } from '@ton/sandbox';
 import { Governor, GovernorParams, storeAction } from '../build/Governor';
 import { Proposal } from '../build/Proposal';
-import { Registry, RegistryParams } from '../build/Registry';
+import { Code, CodeHashes, Registry, RegistryParams, RegistryState } from '../build/Registry';
 import { StakeAccount } from '../build/StakeAccount';
 import { DAY, GLOBAL_ID, HOUR, Network, Result, Wallet, allOn, assertOk, keys, on, publicKey, ton } from './network';
 
@@ -32,6 +34,7 @@ export const PARAMS: RegistryParams = {
     proxyUnbonding: BigInt(7 * DAY),
     minChallenge: BigInt(HOUR),
     protocolFeeBps: 100n,
+    suspensionPeriod: BigInt(7 * DAY),
 };
 
 export const Status = {
@@ -45,7 +48,7 @@ export const Status = {
     expired: 8n,
 } as const;
 
-export const Entry = { unknown: 0n, scheduled: 1n, active: 2n, deprecated: 3n, revoked: 4n, retired: 5n } as const;
+export const Entry = { unknown: 0n, scheduled: 1n, active: 2n, deprecated: 3n, revoked: 4n, retired: 5n, suspended: 6n } as const;
 export const Kind = { image: 1n, model: 2n } as const;
 export const Role = { client: 1n, proxy: 2n, worker: 3n } as const;
 export const NO = 0n;
@@ -71,7 +74,16 @@ export const RegistryErr = {
     noProxy: 1114,
     proxyLocked: 1115,
     badSignature: 1116,
-    badEvidence: 1117,
+    notChannel: 1117,
+    lowFee: 1118,
+    tooFewRebuilds: 1119,
+    badThreshold: 1120,
+    notCouncil: 1121,
+    expired: 1122,
+    noSuspension: 1123,
+    notSuspended: 1124,
+    notRevoked: 1125,
+    otherKey: 1126,
 } as const;
 
 /** Codes of contracts/governance/constants.tact. */
@@ -86,6 +98,7 @@ export const GovernorErr = {
     belowThreshold: 1207,
     badActions: 1208,
     poor: 1209,
+    notRegistry: 1210,
 } as const;
 
 export const ProposalErr = {
@@ -146,26 +159,72 @@ export type Staker = { wallet: Wallet; account: StakeAcc };
 export type Prop = SandboxContract<Proposal>;
 
 export async function governorAt(rules: Partial<GovernorParams> = {}, salt = 1n, epochLength = BigInt(EPOCH)): Promise<Governor> {
-    return Governor.fromInit(salt, epochLength, { ...RULES, ...rules }, false, 0n, 0n, 0n, 0n, 0n);
+    return Governor.fromInit(salt, epochLength, { ...RULES, ...rules }, false, 0n, 0n, 0n, 0n, 0n, null);
 }
 
-export type Genesis = { params?: Partial<RegistryParams>; roots?: bigint[] };
+export type Genesis = {
+    params?: Partial<RegistryParams>;
+    roots?: bigint[];
+    codes?: Partial<CodeHashes>;
+    council?: { threshold: bigint; members: KeyPair[] };
+    rebuilders?: KeyPair[];
+    rebuildThreshold?: bigint;
+    /** What must be empty in an honest genesis. */
+    forged?: Partial<RegistryState>;
+};
+
+/** Those who rebuild images in tests, of whom two must agree. */
+export const REBUILDERS = [keys('rebuilder 0'), keys('rebuilder 1'), keys('rebuilder 2')];
+/** The council in tests, of whom two must agree. */
+export const COUNCIL = [keys('council 0'), keys('council 1'), keys('council 2')];
+
+/** A version of a contract's code, as the registry names it. */
+export function codeOf(code: Cell): Code {
+    return { $$type: 'Code', hash: BigInt('0x' + code.hash().toString('hex')), depth: BigInt(code.depth()) };
+}
+
+export function members(council: KeyPair[]): Dictionary<bigint, boolean> {
+    const map = Dictionary.empty<bigint, boolean>(Dictionary.Keys.BigUint(256), Dictionary.Values.Bool());
+    for (const key of council) map.set(publicKey(key), true);
+    return map;
+}
 
 export async function registryAt(governor: Address, genesis: Genesis = {}): Promise<Registry> {
     const roots = Dictionary.empty<bigint, number>();
     for (const root of genesis.roots ?? [7n]) roots.set(root, 0);
+    const rebuilders = Dictionary.empty<bigint, number>();
+    for (const key of genesis.rebuilders ?? REBUILDERS) rebuilders.set(publicKey(key), 0);
+    const council = genesis.council ?? { threshold: 2n, members: COUNCIL };
+    const [payChannel, stakeAccount, proposal, faultReport] = await codes();
+    const { forged = {} } = genesis;
     return Registry.fromInit(
         governor,
-        false,
-        0n,
-        0n,
+        forged.ready ?? false,
+        forged.revision ?? 0n,
+        forged.bonded ?? 0n,
         { ...PARAMS, ...genesis.params },
         { $$type: 'RegistryCounts', images: 0n, models: 0n, proxies: 0n, roots: 0n, banned: 0n },
-        { $$type: 'CodeHashes', payChannel: 1n, stakeAccount: 2n, proposal: 3n },
-        { $$type: 'TcbPolicy', minEvaluation: 17n, roots, banned: Dictionary.empty() },
-        Dictionary.empty(),
-        Dictionary.empty(),
-        Dictionary.empty(),
+        { $$type: 'CodeHashes', payChannel, stakeAccount, proposal, faultReport, ...genesis.codes },
+        forged.tcb ?? { $$type: 'TcbPolicy', minEvaluation: 17n, roots, banned: Dictionary.empty() },
+        forged.images ?? Dictionary.empty(),
+        forged.models ?? Dictionary.empty(),
+        forged.proxies ?? Dictionary.empty(),
+        { $$type: 'Council', threshold: council.threshold, members: members(council.members) },
+        rebuilders,
+        genesis.rebuildThreshold ?? 2n,
+        forged.formerChannels ?? Dictionary.empty(),
+        forged.successor ?? null,
+        forged.successorFrom ?? 0n,
+    );
+}
+
+/** What the compiled contracts are. */
+function codes(): Promise<Code[]> {
+    return Promise.all(
+        ['PayChannel', 'StakeAccount', 'Proposal', 'FaultReport'].map(async (name) => {
+            const file = path.resolve(__dirname, `../../wrappers/artifacts/${name}.code.boc`);
+            return codeOf(Cell.fromBoc(readFileSync(file))[0]);
+        }),
     );
 }
 
@@ -202,18 +261,7 @@ export class Dao {
 
     async staker(name: string, amount?: bigint): Promise<Staker> {
         const wallet = await this.net.wallet(name);
-        const init = await StakeAccount.fromInit(
-            this.governor.address,
-            wallet.address,
-            0n,
-            0n,
-            0n,
-            0n,
-            0n,
-            Dictionary.empty(),
-            Dictionary.empty(),
-            Dictionary.empty(),
-        );
+        const init = await StakeAccount.fromInit(this.governor.address, wallet.address, Dictionary.empty(), Dictionary.empty(), null);
         const staker = { wallet, account: this.net.chain.openContract(init) };
         if (amount) await this.deposit(staker, amount);
         return staker;
@@ -230,8 +278,9 @@ export class Dao {
         return staker.account.send(staker.wallet.getSender(), { value }, { $$type: 'Deposit', queryId: 1n, amount });
     }
 
-    unbond(staker: Staker, lot: bigint, value = ton('0.3')): Promise<Result> {
-        return staker.account.send(staker.wallet.getSender(), { value }, { $$type: 'Unbond', queryId: 2n, lot });
+    /** The whole lot, unless an amount says otherwise. */
+    unbond(staker: Staker, lot: bigint, value = ton('0.3'), amount = 0n): Promise<Result> {
+        return staker.account.send(staker.wallet.getSender(), { value }, { $$type: 'Unbond', queryId: 2n, lot, amount });
     }
 
     withdraw(staker: Staker, lot: bigint, value = ton('0.1')): Promise<Result> {

@@ -1,25 +1,32 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Cell } from '@ton/core';
-import { Registry } from '../build/Registry';
-import { Dao, Entry, Genesis, Kind, PARAMS, RegistryErr, Role, UNKNOWN_MESSAGE, impersonate, registryAt, storedSize } from '../support/dao';
+import { Cell, Dictionary, beginCell } from '@ton/core';
+import { ProxyEntry, storeProxyEntry } from '../build/Registry';
+import { COUNCIL, Dao, Entry, Genesis, Kind, PARAMS, REBUILDERS, RegistryErr, Role, UNKNOWN_MESSAGE, impersonate, registryAt } from '../support/dao';
 import {
     COMMIT,
     RECIPE,
     deprecate,
     evict,
+    lift,
     remove,
     revoke,
+    ImageOptions,
     scheduleImage,
     scheduleModel,
     setBan,
     setCodes,
+    setCouncil,
     setGovernor,
     setMinTcb,
     setParams,
+    setRebuildThreshold,
+    setRebuilder,
     setRoot,
+    setSuccessor,
+    someCodes,
 } from '../support/entries';
-import { DAY, Network, assertOk, bareOp, compute, noteGas, on, ton } from '../support/network';
+import { DAY, Network, assertOk, bareOp, compute, keys, on, publicKey, ton } from '../support/network';
 
 const DELAY = Number(PARAMS.activationDelay);
 
@@ -31,16 +38,18 @@ async function governed() {
     const say = (body: Cell) => impersonate(net, dao.governor.address, registry.address, body);
     const does = async (body: Cell) => assertOk(on(await say(body), registry.address));
     const refuses = (code: number, body: Cell) => net.refused(registry.address, code, () => say(body));
-    return { net, dao, registry, say, does, refuses };
+    const image = (id: bigint, opts: ImageOptions = {}) => scheduleImage(registry.address, id, opts);
+    return { net, dao, registry, say, does, refuses, image };
 }
 
 test('the life of an image: scheduled, active, deprecated, retired', async () => {
-    const { net, registry, does, refuses } = await governed();
+    const { net, registry, does, refuses, image } = await governed();
     assert.equal(await registry.getImageStatus(1n), Entry.unknown);
-    await does(scheduleImage(1n, { reason: 'first' }));
+    await does(image(1n, { reason: 'first' }));
     const scheduledAt = BigInt(net.now);
-    const { life, ...image } = await registry.getImage(1n);
-    assert.deepEqual(image, { $$type: 'ImageEntry', role: Role.worker, sourceCommit: COMMIT, recipeHash: RECIPE, rebuilds: null });
+    const { life, rebuilds, ...rest } = await registry.getImage(1n);
+    assert.deepEqual(rest, { $$type: 'ImageEntry', role: Role.worker, sourceCommit: COMMIT, recipeHash: RECIPE });
+    assert.deepEqual(rebuilds.keys().sort(), REBUILDERS.slice(0, 2).map(publicKey).sort());
     assert.deepEqual(life, {
         $$type: 'Life',
         status: Entry.scheduled,
@@ -48,13 +57,15 @@ test('the life of an image: scheduled, active, deprecated, retired', async () =>
         sunset: 0n,
         changedAt: scheduledAt,
         reason: 'first',
+        scheduledAt,
+        suspendedUntil: 0n,
     });
-    await refuses(RegistryErr.listed, scheduleImage(1n)); // no way to shorten the delay
+    await refuses(RegistryErr.listed, image(1n)); // no way to shorten the delay
     net.later(DELAY - 1);
     assert.equal(await registry.getImageStatus(1n), Entry.scheduled);
     net.later(1);
     assert.equal(await registry.getImageStatus(1n), Entry.active);
-    await refuses(RegistryErr.listed, scheduleImage(1n));
+    await refuses(RegistryErr.listed, image(1n));
     await refuses(RegistryErr.inUse, remove(Kind.image, 1n));
 
     await does(deprecate(Kind.image, 1n, net.now + 10 * DAY, 'second is better'));
@@ -71,7 +82,7 @@ test('the life of an image: scheduled, active, deprecated, retired', async () =>
 });
 
 test('a model lives likewise, and carries its name', async () => {
-    const { net, registry, does, refuses } = await governed();
+    const { net, registry, does, refuses, image } = await governed();
     await does(scheduleModel(5n, { name: 'm'.repeat(127), activeFrom: BigInt(net.now + 30 * DAY) }));
     assert.equal((await registry.getModel(5n)).name, 'm'.repeat(127));
     net.later(30 * DAY - 1);
@@ -83,16 +94,16 @@ test('a model lives likewise, and carries its name', async () => {
     await refuses(RegistryErr.badText, scheduleModel(6n, { name: 'm'.repeat(128) }));
     await refuses(RegistryErr.badText, scheduleModel(6n, { name: '' }));
     await refuses(RegistryErr.badText, scheduleModel(6n, { reason: '' }));
-    await refuses(RegistryErr.badText, scheduleImage(6n, { reason: 'r'.repeat(128) }));
-    await refuses(RegistryErr.badRole, scheduleImage(6n, { role: 0n }));
-    await refuses(RegistryErr.badRole, scheduleImage(6n, { role: 4n }));
+    await refuses(RegistryErr.badText, image(6n, { reason: 'r'.repeat(128) }));
+    await refuses(RegistryErr.badRole, image(6n, { role: 0n }));
+    await refuses(RegistryErr.badRole, image(6n, { role: 4n }));
     await refuses(RegistryErr.badKind, revoke(3n, 5n));
     await refuses(RegistryErr.noEntry, revoke(Kind.image, 5n));
 });
 
 test('attack_42_a_revoked_hash_re_added_without_the_full_cycle', async () => {
-    const { net, registry, does, refuses } = await governed();
-    await does(scheduleImage(1n));
+    const { net, registry, does, refuses, image } = await governed();
+    await does(image(1n));
     net.later(DELAY);
     await does(revoke(Kind.image, 1n));
     assert.equal(await registry.getImageStatus(1n), Entry.revoked, 'at once (G4)');
@@ -101,7 +112,7 @@ test('attack_42_a_revoked_hash_re_added_without_the_full_cycle', async () => {
     net.later(30 * DAY);
     assert.equal(await registry.getImageStatus(1n), Entry.revoked);
     // Through the front door it waits again, whatever start it asks for.
-    await does(scheduleImage(1n, { activeFrom: 1n }));
+    await does(image(1n, { activeFrom: 1n }));
     assert.equal(await registry.getImageStatus(1n), Entry.scheduled);
     assert.equal((await registry.getSnapshot()).counts.images, 1n);
     net.later(DELAY - 1);
@@ -111,13 +122,13 @@ test('attack_42_a_revoked_hash_re_added_without_the_full_cycle', async () => {
     // Removing the tombstone first is no short cut.
     await does(revoke(Kind.image, 1n));
     await does(remove(Kind.image, 1n));
-    await does(scheduleImage(1n));
+    await does(image(1n));
     assert.equal(await registry.getImageStatus(1n), Entry.scheduled);
 });
 
 test('attack_48_a_deprecated_image_after_its_sunset stays out: a sunset only moves forward', async () => {
-    const { net, registry, does, refuses } = await governed();
-    await does(scheduleImage(1n));
+    const { net, registry, does, refuses, image } = await governed();
+    await does(image(1n));
     net.later(DELAY);
     await does(deprecate(Kind.image, 1n, net.now + 10 * DAY));
     await refuses(RegistryErr.badSunset, deprecate(Kind.image, 1n, net.now + 10 * DAY + 1));
@@ -125,7 +136,7 @@ test('attack_48_a_deprecated_image_after_its_sunset stays out: a sunset only mov
     net.later(5 * DAY);
     assert.equal(await registry.getImageStatus(1n), Entry.retired);
     await refuses(RegistryErr.badSunset, deprecate(Kind.image, 1n, net.now + DAY));
-    await does(scheduleImage(1n));
+    await does(image(1n));
     assert.equal(await registry.getImageStatus(1n), Entry.scheduled);
     // A sunset in the past means now; revoking beats deprecating.
     await does(deprecate(Kind.image, 1n, 1));
@@ -134,11 +145,11 @@ test('attack_48_a_deprecated_image_after_its_sunset stays out: a sunset only mov
     assert.equal(await registry.getImageStatus(1n), Entry.revoked);
 });
 
-test('attack_40_nobody_but_the_governor changes the registry: there is no other authority in this version', async () => {
-    const { net, dao, registry } = await governed();
+test('attack_40_nobody_but_the_governor changes the registry', async () => {
+    const { net, dao, registry, image } = await governed();
     const thief = await net.wallet('thief');
     const bodies = [
-        scheduleImage(1n),
+        image(1n),
         scheduleModel(1n),
         deprecate(Kind.image, 1n, 1),
         revoke(Kind.image, 1n),
@@ -147,8 +158,13 @@ test('attack_40_nobody_but_the_governor changes the registry: there is no other 
         setMinTcb(1n),
         setBan(1n, true),
         setParams(PARAMS),
-        setCodes(1n),
+        setCodes(someCodes(1n)),
         setGovernor(thief.address),
+        setSuccessor(thief.address),
+        setCouncil(1n, [keys('thief')]),
+        setRebuilder(keys('thief'), true),
+        setRebuildThreshold(1n),
+        lift(Kind.image, 1n),
         evict(thief.address),
     ];
     for (const body of bodies) {
@@ -162,7 +178,7 @@ test('attack_40_nobody_but_the_governor changes the registry: there is no other 
 });
 
 test('roots wait for the delay and leave at once; platforms are banned at once', async () => {
-    const { net, registry, does, refuses } = await governed();
+    const { net, registry, does, refuses, image } = await governed();
     await does(setRoot(8n, true));
     const { tcb } = await registry.getSnapshot();
     assert.equal(tcb.roots.get(7n), 0, 'of genesis');
@@ -176,10 +192,10 @@ test('roots wait for the delay and leave at once; platforms are banned at once',
     await does(setBan(9n, false));
     await refuses(RegistryErr.noEntry, setBan(9n, false));
     await does(setMinTcb(20n));
-    await does(setCodes(77n));
+    await does(setCodes(someCodes(77n)));
     const after = await registry.getSnapshot();
     assert.equal(after.tcb.minEvaluation, 20n);
-    assert.equal(after.codes.payChannel, 77n);
+    assert.deepEqual(after.codes, someCodes(77n));
     assert.deepEqual([after.counts.roots, after.counts.banned], [1n, 0n]);
     // Every change is seen in the revision: six since the set-up, which was the first.
     assert.equal(after.revision, 7n);
@@ -195,7 +211,11 @@ test('parameters stay within their bounds, at genesis and at every change', asyn
         { activationDelay: BigInt(91 * DAY) },
         { proxyUnbonding: 0n },
         { minChallenge: 0n },
+        { proxyUnbonding: BigInt(91 * DAY) },
+        { minChallenge: 599n },
         { protocolFeeBps: 2001n },
+        { suspensionPeriod: BigInt(DAY - 1) },
+        { suspensionPeriod: BigInt(30 * DAY + 1) },
     ];
     for (const params of bad) {
         await refuses(RegistryErr.badParams, setParams({ ...PARAMS, ...params }));
@@ -209,60 +229,62 @@ test('parameters stay within their bounds, at genesis and at every change', asyn
     await refuses(RegistryErr.notGovernor, setMinTcb(1n));
 });
 
-test('genesis holds no image, model or proxy: only the governor can insert them', async () => {
-    const net = await Network.create();
-    const dao = await Dao.create(net);
-    const full = await dao.registry.getSnapshot();
-    assert.ok(full.ready);
-    const say = (body: Cell) => impersonate(net, dao.governor.address, dao.registry.address, body);
-    assertOk(on(await say(scheduleImage(1n)), dao.registry.address));
-    const { images } = await dao.registry.getSnapshot();
-    const forged = net.chain.openContract(
-        await Registry.fromInit(
-            dao.governor.address,
-            false,
-            0n,
-            0n,
-            PARAMS,
-            full.counts,
-            full.codes,
-            full.tcb,
-            images,
-            full.models,
-            full.proxies,
-        ),
-    );
-    const result = await forged.send(dao.deployer.getSender(), { value: ton('2') }, { $$type: 'SetUpRegistry', queryId: 0n });
-    assert.equal(compute(on(result, forged.address)).exitCode, RegistryErr.badParams);
+test('RG-1: genesis holds no image, model, proxy, ban, former code or successor: only the governor can insert them', async () => {
+    const { net, dao, registry, does, image } = await governed();
+    await does(image(1n));
+    await does(scheduleModel(1n));
+    await does(setBan(1n, true));
+    await does(setCodes(someCodes(1n), net.now + DAY));
+    const full = await registry.getSnapshot();
+    const owner = dao.deployer.address;
+    const proxy = { $$type: 'ProxyEntry', nodeKey: 1n, endpoint: 'x', bond: 1n, since: 0n, unbondingAt: 0n } as const;
+    const proxies = Dictionary.empty<typeof owner, ProxyEntry>(Dictionary.Keys.Address(), {
+        serialize: (src, builder) => builder.storeRef(beginCell().store(storeProxyEntry(src)).endCell()),
+        parse: () => proxy,
+    });
+    proxies.set(owner, proxy);
+    const forgeries: Genesis[] = [
+        { forged: { bonded: 1n } },
+        { forged: { images: full.images } },
+        { forged: { models: full.models } },
+        { forged: { proxies } },
+        { forged: { tcb: full.tcb } },
+        { forged: { formerChannels: full.formerChannels } },
+        { forged: { successor: owner } },
+        { forged: { successorFrom: 1n } },
+        { council: { threshold: 0n, members: COUNCIL } },
+        { council: { threshold: 4n, members: COUNCIL } },
+        { council: { threshold: 1n, members: [] } },
+        { council: { threshold: 1n, members: Array.from({ length: 16 }, (_, i) => keys(`member ${i}`)) } },
+        { rebuildThreshold: 0n },
+        { rebuildThreshold: 4n },
+        { rebuilders: [] },
+        { rebuilders: Array.from({ length: 17 }, (_, i) => keys(`rebuilder ${i}`)) },
+    ];
+    const setUp = { $$type: 'SetUpRegistry', queryId: 0n } as const;
+    const begin = async (genesis: Genesis) => {
+        const forged = net.chain.openContract(await registryAt(dao.governor.address, genesis));
+        return compute(on(await forged.send(dao.deployer.getSender(), { value: ton('2') }, setUp), forged.address)).exitCode;
+    };
+    for (const genesis of forgeries) assert.equal(await begin(genesis), RegistryErr.badParams, Object.keys(genesis.forged ?? genesis).join());
+    assert.equal(await begin({ roots: Array.from({ length: 9 }, (_, i) => BigInt(i)) }), RegistryErr.full);
+    const honest: Genesis[] = [
+        { council: { threshold: 0n, members: [] } },
+        { council: { threshold: 15n, members: Array.from({ length: 15 }, (_, i) => keys(`member ${i}`)) } },
+        { rebuildThreshold: 16n, rebuilders: Array.from({ length: 16 }, (_, i) => keys(`rebuilder ${i}`)) },
+        { roots: Array.from({ length: 8 }, (_, i) => BigInt(i)) },
+    ];
+    for (const genesis of honest) assert.equal(await begin(genesis), 0);
     // And until it is set up it does nothing.
-    const body = scheduleImage(1n);
     const early = net.chain.openContract(await registryAt(dao.governor.address, { roots: [99n] }));
-    const init = early.init;
-    const refused = await net.send(dao.deployer, early.address, ton('2'), body, { init });
+    const refused = await net.send(dao.deployer, early.address, ton('2'), image(1n), { init: early.init });
     assert.equal(compute(on(refused, early.address)).exitCode, RegistryErr.notReady);
+    const gift = await net.send(dao.deployer, early.address, ton('2'), Cell.EMPTY, { init: early.init });
+    assert.equal(compute(on(gift, early.address)).exitCode, RegistryErr.notReady);
+    // A second set-up changes nothing, whoever sends it, and anybody may pay for storage.
+    const state = await net.dataHash(registry.address);
+    assertOk(on(await registry.send(dao.deployer.getSender(), { value: ton('1') }, setUp), registry.address));
+    assertOk(on(await net.send(dao.deployer, registry.address, ton('1'), Cell.EMPTY), registry.address));
+    assert.equal(await net.dataHash(registry.address), state);
 });
 
-test('the maps are bounded, and full ones still work within the least value', async () => {
-    const { net, registry, does, refuses } = await governed();
-    const id = (i: number) => BigInt('0x' + Buffer.from(`entry ${i}`.padEnd(32, '.')).toString('hex'));
-    let tx: Awaited<ReturnType<typeof does>> | undefined;
-    for (let i = 0; i < 64; i++) tx = await does(scheduleImage(id(i), { reason: `image ${i} `.padEnd(127, 'r') }));
-    noteGas('registry: schedule the 64th image', tx!);
-    await refuses(RegistryErr.full, scheduleImage(id(64)));
-    for (let i = 0; i < 64; i++) tx = await does(scheduleModel(id(i), { name: `model ${i} `.padEnd(127, 'm'), reason: `model ${i} `.padEnd(127, 'r') }));
-    noteGas('registry: schedule the 64th model', tx!);
-    await refuses(RegistryErr.full, scheduleModel(id(64)));
-    for (let i = 0; i < 128; i++) tx = await does(setBan(id(i), true));
-    noteGas('registry: ban the 128th platform', tx!);
-    await refuses(RegistryErr.full, setBan(id(128), true));
-    for (let i = 0; i < 7; i++) await does(setRoot(id(i), true));
-    await refuses(RegistryErr.full, setRoot(id(7), true));
-    tx = await does(revoke(Kind.image, id(63)));
-    noteGas('registry: revoke an image, full', tx);
-    console.log(`size  registry without proxies, full: ${await storedSize(net, registry.address)}`);
-    // A revoked entry may come back without needing room; a removed one makes room.
-    await does(scheduleImage(id(63)));
-    await does(revoke(Kind.image, id(62)));
-    await does(remove(Kind.image, id(62)));
-    await does(scheduleImage(id(64)));
-});
