@@ -2,11 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use cocoon_chain::{AccountStatus, Chain, MessageKind, MessageRecord, OutMessage, StateInit, run_getter};
-use cocoon_protocol::{CloseAuth, Hash256, Nano, NodePublicKey, Signature, SignedVoucher, StdAddr};
+use cocoon_chain::{
+    AccountStatus, Cell, Chain, MessageKind, MessageRecord, OutMessage, StateInit, cell_hash, run_getter,
+};
+use cocoon_protocol::{CloseAuth, Hash256, Nano, NodeKey, NodePublicKey, Signature, StdAddr};
 use cocoon_wrappers::generated::pay_channel::{
     self, ChannelLimits, ChannelState, ChannelTerms, Claim, ClosingStarted, CoopClose, Data, Paid, Refunded,
-    RequestClose, Settle, TopUp,
+    RequestClose, Settle, TopUp, Voucher,
 };
 use tycho_types::cell::HashBytes;
 use tycho_types::num::Tokens;
@@ -17,6 +19,10 @@ use crate::{ActionError, Plan, System};
 
 /// Attached to every message for gas.
 const GAS: Nano = Nano::new(50_000_000);
+/// Attached besides when a voucher carries evidence, for the registry and the node's record.
+const EVIDENCE_GAS: Nano = Nano::new(150_000_000);
+/// First word of a voucher: ASCII `VCH1`.
+const VOUCHER_TAG: u32 = 0x5643_4831;
 /// What a new channel keeps for its storage.
 const RESERVE: Nano = Nano::new(50_000_000);
 /// Most transactions of a wallet that are searched for channels.
@@ -39,6 +45,8 @@ pub struct Terms {
     pub challenge: u32,
     /// Tells channels of one pair apart.
     pub salt: u64,
+    /// Part of every claim that burns, in hundredths of a percent, for the channel's whole life.
+    pub protocol_fee_bps: u16,
 }
 
 impl Terms {
@@ -52,6 +60,7 @@ impl Terms {
                 payee_key: HashBytes(*self.payee_key.as_bytes()),
                 challenge: self.challenge,
                 salt: self.salt,
+                protocol_fee_bps: self.protocol_fee_bps,
             }
             .to_cell()?,
             deposit: Tokens::ZERO,
@@ -85,6 +94,13 @@ pub async fn open(system: &System, terms: &Terms, deposit: Nano) -> Result<Plan,
         let why = format!("{} s is not between {least} s and {most} s", terms.challenge);
         return Err(ActionError::invalid("challenge period", why));
     }
+    if terms.protocol_fee_bps > limits.max_fee_bps {
+        let why = format!(
+            "{} hundredths of a percent are more than the contract's {}",
+            terms.protocol_fee_bps, limits.max_fee_bps
+        );
+        return Err(ActionError::invalid("protocol fee", why));
+    }
     let (init, address) = terms.identify()?;
     if system.chain().account(&address).await?.status == AccountStatus::Active {
         let why = format!("{address} exists already with these terms; top it up, or take another --salt");
@@ -114,40 +130,97 @@ pub async fn top_up(system: &System, channel: &StdAddr, amount: Nano) -> Result<
     ))
 }
 
-/// Pays the payee what a voucher promises. Anybody may send it.
-pub async fn claim(system: &System, voucher: &SignedVoucher) -> Result<Plan, ActionError> {
-    let channel = &voucher.voucher.channel;
+/// A voucher as the payer has signed it: the very cell, whatever evidence is in it, and the signature over its hash.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SignedVoucher {
+    /// The cell.
+    pub cell: Cell,
+    /// What it says.
+    pub voucher: Voucher,
+    /// The payer's signature.
+    pub signature: Signature,
+}
+
+impl SignedVoucher {
+    /// Reads a voucher.
+    pub fn new(cell: Cell, signature: Signature) -> Result<Self, ActionError> {
+        let voucher = Voucher::from_cell(&cell)?;
+        if voucher.tag != VOUCHER_TAG {
+            return Err(ActionError::invalid("voucher", "this is another kind of signed cell"));
+        }
+        Ok(Self { cell, voucher, signature })
+    }
+
+    /// A voucher without evidence, as a payer makes it by hand.
+    pub fn sign(
+        system: &System,
+        channel: &StdAddr,
+        cumulative: Nano,
+        valid_until: u32,
+        key: &NodeKey,
+    ) -> Result<Self, ActionError> {
+        let voucher = Voucher {
+            tag: VOUCHER_TAG,
+            global_id: system.chain().network().0,
+            channel: channel.clone(),
+            cumulative: cumulative.into(),
+            valid_until,
+            evidence: None,
+        };
+        let cell = voucher.to_cell()?;
+        let signature = key.sign(&cell_hash(&cell));
+        Ok(Self { cell, voucher, signature })
+    }
+}
+
+/// Pays the payee what a voucher promises. Anybody may send it. Evidence in it goes on to the registry.
+pub async fn claim(system: &System, signed: &SignedVoucher) -> Result<Plan, ActionError> {
+    let (voucher, network) = (&signed.voucher, system.chain().network());
+    let channel = &voucher.channel;
     let state = system.channel(channel).await?;
-    if voucher.voucher.global_id != system.chain().network() {
-        let why = format!("it is for network {}, and this is {}", voucher.voucher.global_id, system.chain().network());
+    if voucher.global_id != network.0 {
+        let why = format!("it is for network {}, and this is {network}", voucher.global_id);
         return Err(ActionError::invalid("voucher", why));
     }
     let payer = key("payer key", state.payer_key)?;
-    voucher.verify(&payer).map_err(|e| ActionError::invalid("voucher", e))?;
-    let now = system.chain().head().await?.utime;
-    if voucher.voucher.valid_until.0 != 0 && voucher.voucher.valid_until <= now {
-        return Err(ActionError::invalid("voucher", format!("it expired at {}", voucher.voucher.valid_until)));
+    payer.verify(&cell_hash(&signed.cell), &signed.signature).map_err(|e| ActionError::invalid("voucher", e))?;
+    let now = system.chain().head().await?.utime.0;
+    if voucher.valid_until != 0 && voucher.valid_until <= now {
+        return Err(ActionError::invalid("voucher", format!("it expired at {}", voucher.valid_until)));
     }
     let pays = claimable(&state, voucher);
     if pays.is_zero() {
         let why = format!(
             "it promises {} in all, of which {} is claimed already, and {} is deposited",
-            voucher.voucher.cumulative,
+            nano(voucher.cumulative),
             nano(state.claimed),
             nano(state.deposit)
         );
         return Err(ActionError::invalid("voucher", why));
     }
-    let cell = voucher.voucher.to_cell().map_err(|e| ActionError::invalid("voucher", e))?;
-    let body = Claim { query_id: 0, signature: voucher.signature.0, voucher: cell }.to_cell()?;
+    let body = Claim { query_id: 0, signature: signed.signature.0, voucher: signed.cell.clone() }.to_cell()?;
     let message = OutMessage::new(channel.clone(), Nano::ZERO).body(body);
-    let what = format!("claim {pays} from channel {channel} for {}", state.payee);
-    Ok(Plan::single(what, message, &[(Purpose::Gas, GAS)]))
+    let fee = fee(&state, pays);
+    let what = match fee.is_zero() {
+        true => format!("claim {pays} from channel {channel} for {}", state.payee),
+        false => {
+            format!("claim {pays} from channel {channel} for {}, of which {fee} burns as the agreed fee", state.payee)
+        }
+    };
+    let gas = if voucher.evidence.is_some() { GAS.saturating_add(EVIDENCE_GAS) } else { GAS };
+    Ok(Plan::single(what, message, &[(Purpose::Gas, gas)]))
 }
 
-/// What a voucher is worth now, before any fee.
-pub fn claimable(state: &ChannelState, voucher: &SignedVoucher) -> Nano {
-    voucher.voucher.cumulative.min(nano(state.deposit)).saturating_sub(nano(state.claimed))
+/// What a voucher is worth now, before the fee.
+pub fn claimable(state: &ChannelState, voucher: &Voucher) -> Nano {
+    nano(voucher.cumulative).min(nano(state.deposit)).saturating_sub(nano(state.claimed))
+}
+
+/// What burns of a claim, by the channel's terms.
+pub fn fee(state: &ChannelState, amount: Nano) -> Nano {
+    let part = u128::from(amount.get()) * u128::from(state.protocol_fee_bps) / 10_000;
+    // At most a fifth of the amount.
+    u64::try_from(part).map_or(amount, Nano::new)
 }
 
 /// The payer starts the challenge period.

@@ -12,13 +12,20 @@
 //! | [`stake`] | StakeAccount: deposit, unbond, withdraw, nodes |
 //! | [`dao`] | Governor and Proposal: propose, vote, execute, and actions in words |
 //! | [`registry`], [`proxy`] | Registry: entries and bonded proxies |
+//! | [`council`], [`rebuild`] | Registry: signatures of its council and of those who rebuild images |
+//! | [`fault`] | FaultReport: proofs of faults, committed to and revealed |
+//! | [`genesis`] | Governor and Registry: what a new network begins with |
 
 pub mod channel;
+pub mod council;
 pub mod dao;
 mod error;
 pub mod exits;
+pub mod fault;
+pub mod genesis;
 pub mod plan;
 pub mod proxy;
+pub mod rebuild;
 pub mod registry;
 pub mod stake;
 pub mod state;

@@ -32,19 +32,12 @@ pub fn proof_hash(system: &System, owner: &StdAddr, key: &NodePublicKey) -> Resu
     Ok(cocoon_chain::cell_hash(&proof(system.chain().network(), system.registry(), owner, key)?))
 }
 
-fn check(
-    system: &System,
-    owner: &StdAddr,
-    key: &NodePublicKey,
-    endpoint: &str,
-    signature: &Signature,
-) -> Result<(), ActionError> {
+fn check_endpoint(endpoint: &str) -> Result<(), ActionError> {
     if endpoint.is_empty() || endpoint.len() > MAX_ENDPOINT {
         let why = format!("it has {} bytes; 1 to {MAX_ENDPOINT} are possible", endpoint.len());
         return Err(ActionError::invalid("endpoint", why));
     }
-    key.verify(&proof_hash(system, owner, key)?, signature)
-        .map_err(|e| ActionError::invalid("signature", format!("{e}; the proxy's node key must sign for {owner}")))
+    Ok(())
 }
 
 fn existing<'a>(state: &'a RegistryState, owner: &StdAddr) -> Result<&'a ProxyEntry, ActionError> {
@@ -62,7 +55,9 @@ pub async fn register(
     bond: Nano,
     signature: &Signature,
 ) -> Result<Plan, ActionError> {
-    check(system, owner, key, endpoint, signature)?;
+    check_endpoint(endpoint)?;
+    key.verify(&proof_hash(system, owner, key)?, signature)
+        .map_err(|e| ActionError::invalid("signature", format!("{e}; the proxy's node key must sign for {owner}")))?;
     let state = system.registry_state().await?;
     if state.proxies.contains_key(owner) {
         return Err(ActionError::invalid("proxy", format!("{owner} has a proxy already; update it")));
@@ -83,27 +78,14 @@ pub async fn register(
     Ok(Plan::single(format!("register a proxy at {endpoint} with a bond of {bond}"), message, &parts))
 }
 
-/// Tells where the sender's proxy listens now, or adds to its bond.
-pub async fn update(
-    system: &System,
-    owner: &StdAddr,
-    key: &NodePublicKey,
-    endpoint: &str,
-    add_bond: Nano,
-    signature: &Signature,
-) -> Result<Plan, ActionError> {
-    check(system, owner, key, endpoint, signature)?;
+/// Tells where the sender's proxy listens now, or adds to its bond. Its key never changes, so that it can be held to what it signed.
+pub async fn update(system: &System, owner: &StdAddr, endpoint: &str, add_bond: Nano) -> Result<Plan, ActionError> {
+    check_endpoint(endpoint)?;
     let state = system.registry_state().await?;
     if existing(&state, owner)?.unbonding_at != 0 {
         return Err(ActionError::invalid("proxy", "it is leaving; withdraw its bond, and register it again"));
     }
-    let body = UpdateProxy {
-        query_id: 0,
-        node_key: HashBytes(*key.as_bytes()),
-        add_bond: add_bond.into(),
-        signature: signature.0,
-        endpoint: endpoint.to_owned(),
-    };
+    let body = UpdateProxy { query_id: 0, add_bond: add_bond.into(), endpoint: endpoint.to_owned() };
     let message = OutMessage::new(system.registry().clone(), Nano::ZERO).body(body.to_cell()?);
     let parts = [(Purpose::Bond, add_bond), (Purpose::Gas, GAS)];
     Ok(Plan::single(format!("tell the registry that the proxy listens at {endpoint}"), message, &parts))

@@ -54,6 +54,8 @@ pub enum EntryStatus {
     Revoked,
     /// Past its sunset.
     Retired,
+    /// Put aside by the council, for a while.
+    Suspended,
     /// A number that this program does not know.
     Unknown(u8),
 }
@@ -63,6 +65,7 @@ impl EntryStatus {
     pub const fn of(life: &Life, now: u32) -> Self {
         match life.status {
             1 | 3 if life.sunset != 0 && life.sunset <= now => Self::Retired,
+            1 | 3 if now < life.suspended_until => Self::Suspended,
             1 | 3 if life.active_from > now => Self::Scheduled,
             1 => Self::Active,
             3 => Self::Deprecated,
@@ -85,6 +88,7 @@ impl fmt::Display for EntryStatus {
             Self::Deprecated => f.write_str("deprecated"),
             Self::Revoked => f.write_str("revoked"),
             Self::Retired => f.write_str("retired"),
+            Self::Suspended => f.write_str("suspended"),
             Self::Unknown(number) => write!(f, "unknown ({number})"),
         }
     }

@@ -8,7 +8,6 @@ use cocoon_wrappers::generated::stake_account::{
     self, Data, Deposit, ForgetNode, Lot, NodeAuth, RegisterNode, RetireNode, StakeState, Unbond, Withdraw,
 };
 use tycho_types::cell::HashBytes;
-use tycho_types::num::Tokens;
 
 use crate::plan::Purpose;
 use crate::system::nano;
@@ -32,14 +31,9 @@ pub fn identify(governor: &StdAddr, owner: &StdAddr) -> Result<(StateInit, StdAd
     let data = Data {
         governor: governor.clone(),
         owner: owner.clone(),
-        next_lot: 0,
-        held: Tokens::ZERO,
-        staying: Tokens::ZERO,
-        bonded: Tokens::ZERO,
-        unbonding_delay: 0,
         lots: BTreeMap::new(),
-        nodes: BTreeMap::new(),
         receipts: BTreeMap::new(),
+        books: None,
     };
     Ok((stake_account::state_init(&data)?, stake_account::address(0, &data)?))
 }
@@ -126,14 +120,28 @@ impl<'a> Stake<'a> {
         })
     }
 
-    /// A lot begins to leave.
-    pub fn unbond(&self, number: u32) -> Result<Plan, ActionError> {
+    /// A lot begins to leave, or a part of it, which becomes a lot of its own.
+    pub fn unbond(&self, number: u32, part: Option<Nano>) -> Result<Plan, ActionError> {
         let lot = self.lot(number)?;
+        let whole = nano(lot.amount);
+        let amount = part.filter(|amount| *amount != whole).unwrap_or_default();
+        let rest = whole.saturating_sub(amount);
+        if part.is_some_and(|part| part.is_zero())
+            || amount > whole
+            || (!amount.is_zero() && (amount < MIN_LOT || rest < MIN_LOT))
+        {
+            let why = format!("of {whole}, {MIN_LOT} to {} can leave, or all of it", whole.saturating_sub(MIN_LOT));
+            return Err(ActionError::invalid("amount", why));
+        }
         if lot.exit_from != 0 {
             return Err(ActionError::invalid("lot", format!("lot {number} is leaving already")));
         }
-        let what = format!("unbond lot {number} of {}", nano(lot.amount));
-        self.message(what, Unbond { query_id: 0, lot: number }.to_cell()?, ROUND_TRIP_GAS)
+        let what = match amount.is_zero() {
+            true => format!("unbond lot {number} of {whole}"),
+            false => format!("unbond {amount} of lot {number}; {rest} stays"),
+        };
+        let body = Unbond { query_id: 0, lot: number, amount: amount.into() }.to_cell()?;
+        self.message(what, body, ROUND_TRIP_GAS)
     }
 
     /// A released lot comes out. `now` is the time of the newest block.

@@ -80,6 +80,7 @@ fn channel(out: &mut Fields, state: &pay_channel::ChannelState) {
     out.set("payee_key", state.payee_key);
     out.set("challenge", format!("{} s", state.challenge));
     out.set("salt", state.salt);
+    out.set("protocol_fee_bps", state.protocol_fee_bps);
     out.ton("deposit", state.deposit);
     out.ton("claimed", state.claimed);
     out.set("close_at", state.close_at);
@@ -92,6 +93,7 @@ fn stake(out: &mut Fields, state: &stake_account::StakeState) {
     out.ton("held", state.held);
     out.ton("staying", state.staying);
     out.ton("bonded", state.bonded);
+    out.ton("pledged", state.pledged);
     for (number, lot) in &state.lots {
         out.ton(format!("lots.{number}.amount"), lot.amount);
         out.set(format!("lots.{number}.active_from"), lot.active_from);
@@ -112,6 +114,7 @@ fn govern(out: &mut Fields, state: &governor::GovernorState) {
     out.ton("total_stake", state.total_stake);
     out.ton("next_total_stake", state.next_total_stake);
     out.set("proposals", state.proposals);
+    out.set("registry", state.registry.as_ref().map_or_else(|| "none".to_owned(), ToString::to_string));
     let p = &state.params;
     out.ton("params.proposal_threshold", p.proposal_threshold);
     out.ton("params.proposal_bond", p.proposal_bond);
@@ -145,6 +148,28 @@ fn entries(out: &mut Fields, state: &registry::RegistryState, now: u32) {
     out.set("params.proxy_unbonding", format!("{} s", state.params.proxy_unbonding));
     out.set("params.min_challenge", format!("{} s", state.params.min_challenge));
     out.set("params.protocol_fee_bps", state.params.protocol_fee_bps);
+    out.set("params.suspension_period", format!("{} s", state.params.suspension_period));
+    let codes = &state.codes;
+    for (name, code) in [
+        ("pay_channel", &codes.pay_channel),
+        ("stake_account", &codes.stake_account),
+        ("proposal", &codes.proposal),
+        ("fault_report", &codes.fault_report),
+    ] {
+        out.set(format!("codes.{name}"), code.hash);
+    }
+    for (code, former) in &state.former_channels {
+        out.set(format!("former_channels.{code}"), former.accepted_until);
+    }
+    out.set("council.threshold", state.council.threshold);
+    for key in state.council.members.keys() {
+        out.set(format!("council.members.{key}"), "member");
+    }
+    out.set("rebuild_threshold", state.rebuild_threshold);
+    for (key, since) in &state.rebuilders {
+        out.set(format!("rebuilders.{key}"), since);
+    }
+    out.set("successor", state.successor.as_ref().map_or_else(|| "none".to_owned(), ToString::to_string));
     out.set("tcb.min_evaluation", state.tcb.min_evaluation);
     for (root, from) in &state.tcb.roots {
         out.set(format!("tcb.roots.{root}"), from);
@@ -156,6 +181,7 @@ fn entries(out: &mut Fields, state: &registry::RegistryState, now: u32) {
         out.set(format!("{name}.status"), EntryStatus::of(life, now));
         out.set(format!("{name}.active_from"), life.active_from);
         out.set(format!("{name}.sunset"), life.sunset);
+        out.set(format!("{name}.suspended_until"), life.suspended_until);
     };
     for (id, image) in &state.images {
         out.set(format!("images.{id}.role"), image.role);

@@ -11,6 +11,7 @@ pub mod dao;
 mod demo;
 pub mod devnet;
 pub mod exit;
+pub mod fault;
 pub mod key;
 pub mod network;
 pub mod pay;
@@ -60,6 +61,8 @@ enum Command {
     Dao(dao::Args),
     /// Read what the network accepts; register proxies; suspend entries; sign rebuilds.
     Registry(registry::Args),
+    /// Prove that a node or a proxy broke the rules, and earn half of its bond.
+    Fault(fault::Args),
     /// Steer a development network: its time and its faucet.
     Devnet(devnet::Args),
 }
@@ -89,6 +92,7 @@ impl Command {
             Self::Stake(args) => &args.common,
             Self::Dao(args) => &args.common,
             Self::Registry(args) => &args.common,
+            Self::Fault(args) => &args.common,
             Self::Devnet(args) => &args.common,
         })
     }
@@ -103,6 +107,7 @@ impl Command {
             Self::Stake(args) => Box::pin(stake::run(args, session)).await,
             Self::Dao(args) => Box::pin(dao::run(args, session)).await,
             Self::Registry(args) => Box::pin(registry::run(args, session)).await,
+            Self::Fault(args) => Box::pin(fault::run(args, session)).await,
             Self::Devnet(args) => Box::pin(devnet::run(args, session)).await,
         }
     }

@@ -4,10 +4,11 @@ use base64::Engine;
 use cocoon_chain::Cell;
 use cocoon_protocol::{Nano, Role, StdAddr};
 use cocoon_wrappers::AbiError;
-use cocoon_wrappers::generated::governor::{Action, SetGovernorParams};
+use cocoon_wrappers::generated::governor::{Action, SetGovernorParams, SetRegistry};
 use cocoon_wrappers::generated::registry::{
-    DeprecateEntry, EvictProxy, RemoveEntry, RevokeEntry, ScheduleImage, ScheduleModel, SetCodeHashes, SetGovernor,
-    SetMinTcbEvaluation, SetPlatformBan, SetRegistryParams, SetRoot,
+    Code, DeprecateEntry, EvictProxy, LiftSuspension, RemoveEntry, RevokeEntry, ScheduleImage, ScheduleModel,
+    SetCodeHashes, SetCouncil, SetGovernor, SetMinTcbEvaluation, SetPlatformBan, SetRebuildThreshold, SetRebuilder,
+    SetRegistryParams, SetRoot, SetSuccessor,
 };
 use tycho_types::boc::Boc;
 use tycho_types::cell::HashBytes;
@@ -149,7 +150,8 @@ fn to_registry(op: u32, body: &Cell) -> Option<Result<Words, AbiError>> {
                 .field("active from", time(m.active_from, "as soon as the activation delay is over"))
                 .field("source commit", m.source_commit)
                 .field("recipe", m.recipe_hash)
-                .field("reason", &m.reason);
+                .field("reason", &m.reason)
+                .field("rebuilt by", keys(m.rebuilds.keys()));
             if m.source_commit == HashBytes::ZERO {
                 return words.warn("no source commit is named, so nobody can rebuild this image");
             }
@@ -201,12 +203,15 @@ fn to_registry(op: u32, body: &Cell) -> Option<Result<Words, AbiError>> {
                 .field("unbonding of proxies", format!("{} s", p.proxy_unbonding))
                 .field("least challenge period", format!("{} s", p.min_challenge))
                 .field("protocol fee", percent(p.protocol_fee_bps))
+                .field("suspension lasts", format!("{} s", p.suspension_period))
         }),
         SetCodeHashes::OP => SetCodeHashes::from_cell(body).map(|m| {
             Words::new("set-codes", "Change which contract code members accept".to_owned())
-                .field("channel", m.codes.pay_channel)
-                .field("stake account", m.codes.stake_account)
-                .field("proposal", m.codes.proposal)
+                .field("channel", code(&m.codes.pay_channel))
+                .field("stake account", code(&m.codes.stake_account))
+                .field("proposal", code(&m.codes.proposal))
+                .field("fault report", code(&m.codes.fault_report))
+                .field("evidence of former channels counts until", time(m.former_until, "not at all"))
                 .warn("members will trust contracts with this code; compare it with a build of the sources")
         }),
         SetGovernor::OP => SetGovernor::from_cell(body).map(|m| {
@@ -216,11 +221,53 @@ fn to_registry(op: u32, body: &Cell) -> Option<Result<Words, AbiError>> {
         }),
         EvictProxy::OP => EvictProxy::from_cell(body)
             .map(|m| Words::new("evict-proxy", format!("Send the proxy of {} away", m.owner)).field("owner", m.owner)),
+        LiftSuspension::OP => LiftSuspension::from_cell(body).map(|m| {
+            Words::new("lift-suspension", format!("End the suspension of {}", entry(m.kind, &m.id)))
+                .field("entry", entry(m.kind, &m.id))
+                .field("reason", &m.reason)
+        }),
+        SetCouncil::OP => SetCouncil::from_cell(body).map(|m| {
+            let title = match m.members.len() {
+                0 => "Dissolve the emergency council".to_owned(),
+                count => format!("Let {} of {count} keys suspend entries in an emergency", m.threshold),
+            };
+            Words::new("set-council", title).field("members", keys(m.members.keys())).field("threshold", m.threshold)
+        }),
+        SetRebuilder::OP => SetRebuilder::from_cell(body).map(|m| {
+            let verb = if m.allowed { "Count" } else { "Stop counting" };
+            Words::new("set-rebuilder", format!("{verb} rebuilds by {}", m.key)).field("key", m.key)
+        }),
+        SetRebuildThreshold::OP => SetRebuildThreshold::from_cell(body).map(|m| {
+            let title = format!("Demand {} independent rebuilds of every image", m.threshold);
+            Words::new("set-rebuild-threshold", title).field("threshold", m.threshold)
+        }),
+        SetSuccessor::OP => SetSuccessor::from_cell(body).map(|m| match m.successor {
+            Some(successor) => Words::new("set-successor", format!("Move the network to the registry {successor}"))
+                .field("successor", successor)
+                .warn("after the activation delay everybody follows the other registry, whatever it says"),
+            None => Words::new("set-successor", "Stay with this registry".to_owned()),
+        }),
         _ => return None,
     })
 }
 
+fn code(code: &Code) -> String {
+    format!("{} (depth {})", code.hash, code.depth)
+}
+
+fn keys<'a>(keys: impl Iterator<Item = &'a HashBytes>) -> String {
+    let keys: Vec<String> = keys.map(HashBytes::to_string).collect();
+    if keys.is_empty() { "nobody".to_owned() } else { keys.join(", ") }
+}
+
 fn to_governor(op: u32, body: &Cell) -> Option<Result<Words, AbiError>> {
+    if op == SetRegistry::OP {
+        return Some(SetRegistry::from_cell(body).map(|m| {
+            Words::new("set-registry", format!("Believe the registry {} when it accuses nodes", m.registry))
+                .field("registry", m.registry)
+                .warn("this registry can have stakes of nodes slashed")
+        }));
+    }
     if op != SetGovernorParams::OP {
         return None;
     }

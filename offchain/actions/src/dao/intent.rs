@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 use cocoon_chain::Cell;
-use cocoon_protocol::{Hash256, ImageId, ModelHash, Nano, Role, StdAddr};
-use cocoon_wrappers::generated::governor::{Action, GovernorParams, SetGovernorParams};
+use cocoon_protocol::{Hash256, ImageId, ModelHash, Nano, NodePublicKey, Role, StdAddr};
+use cocoon_wrappers::generated::governor::{Action, GovernorParams, SetGovernorParams, SetRegistry};
 use cocoon_wrappers::generated::registry::{
-    CodeHashes, DeprecateEntry, EvictProxy, RegistryParams, RemoveEntry, RevokeEntry, ScheduleImage, ScheduleModel,
-    SetCodeHashes, SetGovernor, SetMinTcbEvaluation, SetPlatformBan, SetRegistryParams, SetRoot,
+    CodeHashes, DeprecateEntry, EvictProxy, LiftSuspension, RegistryParams, RemoveEntry, RevokeEntry, ScheduleImage,
+    ScheduleModel, SetCodeHashes, SetCouncil, SetGovernor, SetMinTcbEvaluation, SetPlatformBan, SetRebuildThreshold,
+    SetRebuilder, SetRegistryParams, SetRoot, SetSuccessor, Signature,
 };
 use tycho_types::cell::HashBytes;
 
@@ -17,6 +18,8 @@ use crate::registry::Kind;
 
 /// What an action gets for gas from whoever executes; what is not used returns.
 const ACTION_GAS: Nano = Nano::new(150_000_000);
+/// Most members of a council.
+const MAX_COUNCIL: usize = 15;
 /// Longest text of an entry, in bytes.
 const MAX_TEXT: usize = 127;
 
@@ -105,7 +108,50 @@ pub enum Intent {
     /// Change what the network asks of its members.
     Params(RegistryParams),
     /// Change which contract code members accept.
-    Codes(CodeHashes),
+    Codes {
+        /// All of it.
+        codes: CodeHashes,
+        /// Until when evidence from channels of the code so far counts, if that changes.
+        former_until: u32,
+    },
+    /// End a suspension before its time.
+    Lift {
+        /// Image or model.
+        kind: Kind,
+        /// Which one.
+        id: Hash256,
+        /// Why.
+        reason: String,
+    },
+    /// Replace the council.
+    Council {
+        /// How many must sign.
+        threshold: u8,
+        /// Its members; nobody: there is no council.
+        members: Vec<NodePublicKey>,
+    },
+    /// Register a rebuilder, or strike one off.
+    Rebuilder {
+        /// Its key.
+        key: NodePublicKey,
+        /// Whether its rebuilds count.
+        allowed: bool,
+    },
+    /// Change how many rebuilders must have signed.
+    RebuildThreshold {
+        /// How many.
+        threshold: u8,
+    },
+    /// Name the registry that replaces this one, or withdraw that.
+    Successor {
+        /// Its address.
+        successor: Option<StdAddr>,
+    },
+    /// Tell the governor whose accusations it believes.
+    Registry {
+        /// The registry.
+        registry: StdAddr,
+    },
     /// Change the rules of voting.
     Rules(GovernorParams),
     /// Hand the registry to another governor.
@@ -147,10 +193,6 @@ impl Intent {
         let (to, value, gas, body) = match self {
             Self::Image { id, role, approval, rebuilds } => {
                 let reason = text("reason", &approval.reason)?;
-                if !rebuilds.is_empty() {
-                    let why = "this network's registry takes no rebuild signatures of this form yet";
-                    return Err(ActionError::invalid("rebuilds", why));
-                }
                 registry(
                     ScheduleImage {
                         query_id: 0,
@@ -160,7 +202,7 @@ impl Intent {
                         source_commit: HashBytes(approval.source_commit.0),
                         recipe_hash: HashBytes(approval.recipe_hash.0),
                         reason,
-                        rebuilds: None,
+                        rebuilds: rebuilds.iter().map(|(k, s)| (*k, Signature { bytes: *s })).collect(),
                     }
                     .to_cell()?,
                 )
@@ -196,7 +238,36 @@ impl Intent {
                 registry(SetPlatformBan { query_id: 0, platform: HashBytes(platform.0), banned: *banned }.to_cell()?)
             }
             Self::Params(params) => registry(SetRegistryParams { query_id: 0, params: params.clone() }.to_cell()?),
-            Self::Codes(codes) => registry(SetCodeHashes { query_id: 0, codes: codes.clone() }.to_cell()?),
+            Self::Codes { codes, former_until } => {
+                registry(SetCodeHashes { query_id: 0, codes: codes.clone(), former_until: *former_until }.to_cell()?)
+            }
+            Self::Lift { kind, id, reason } => {
+                let (kind, id, reason) = (kind.code(), HashBytes(id.0), text("reason", reason)?);
+                registry(LiftSuspension { query_id: 0, kind, id, reason }.to_cell()?)
+            }
+            Self::Council { threshold, members } => {
+                let count = members.len();
+                if count > MAX_COUNCIL || usize::from(*threshold) > count || (*threshold == 0) != (count == 0) {
+                    let why = format!("{threshold} of {count}: 1 to all of up to {MAX_COUNCIL} members, or no council");
+                    return Err(ActionError::invalid("council", why));
+                }
+                let members = members.iter().map(|key| (HashBytes(*key.as_bytes()), true)).collect();
+                registry(SetCouncil { query_id: 0, threshold: *threshold, members }.to_cell()?)
+            }
+            Self::Rebuilder { key, allowed } => {
+                let key = HashBytes(*key.as_bytes());
+                registry(SetRebuilder { query_id: 0, key, allowed: *allowed }.to_cell()?)
+            }
+            Self::RebuildThreshold { threshold } => {
+                registry(SetRebuildThreshold { query_id: 0, threshold: *threshold }.to_cell()?)
+            }
+            Self::Successor { successor } => {
+                registry(SetSuccessor { query_id: 0, successor: successor.clone() }.to_cell()?)
+            }
+            Self::Registry { registry } => {
+                let body = SetRegistry { query_id: 0, registry: registry.clone() }.to_cell()?;
+                (roots.governor.clone(), Nano::ZERO, ACTION_GAS, body)
+            }
             Self::Governor { governor } => registry(SetGovernor { query_id: 0, governor: governor.clone() }.to_cell()?),
             Self::Evict { owner } => registry(EvictProxy { query_id: 0, owner: owner.clone() }.to_cell()?),
             Self::Rules(params) => {

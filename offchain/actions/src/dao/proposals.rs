@@ -232,6 +232,10 @@ pub async fn propose(
             return Err(ActionError::invalid("receiver", why));
         }
     }
+    if intents.iter().any(|intent| matches!(intent, Intent::Image { .. })) {
+        let state = system.registry_state().await?;
+        intents.iter().try_for_each(|intent| crate::rebuild::check(system, &state, intent))?;
+    }
     let actions: Vec<_> = intents.iter().map(|intent| intent.to_action(&roots)).collect::<Result<_, _>>()?;
     let (actions, metadata) = (bundle(&actions)?, snake(description)?);
     stake.existing()?;

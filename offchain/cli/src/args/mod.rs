@@ -3,6 +3,7 @@
 pub mod address;
 pub mod amount;
 pub mod duration;
+pub mod entry;
 pub mod hash;
 pub mod moment;
 

@@ -5,10 +5,10 @@ mod signed;
 use std::path::PathBuf;
 
 use anyhow::Result;
-use cocoon_actions::channel::{self, Terms, unspent};
+use cocoon_actions::channel::{self, SignedVoucher, Terms, unspent};
 use cocoon_actions::system::{hash, nano};
 use cocoon_chain::StdAddr;
-use cocoon_protocol::{Nano, UnixSeconds, Voucher};
+use cocoon_protocol::Nano;
 use cocoon_wrappers::generated::pay_channel::ChannelState;
 use rand::Rng;
 
@@ -49,6 +49,9 @@ enum Command {
         /// How long the payee can still claim after you have asked to close.
         #[arg(long, value_name = "TIME", default_value = "1d")]
         challenge: Span,
+        /// Part of every claim that burns, in hundredths of a percent; what the registry asks for if absent.
+        #[arg(long, value_name = "BPS")]
+        protocol_fee_bps: Option<u16>,
         /// Tells channels of one pair apart; a random one if absent.
         #[arg(long, value_name = "NUMBER")]
         salt: Option<u64>,
@@ -135,7 +138,8 @@ pub(crate) async fn run(args: &Args, session: &mut Session) -> Result<Report> {
     let system = session.system().await?;
     let network = system.chain().network();
     let (plan, pay, head) = match &args.command {
-        Command::Open { payee, payee_key, voucher_key, deposit, challenge, salt, pay } => {
+        Command::Open { payee, payee_key, voucher_key, deposit, challenge, protocol_fee_bps, salt, pay } => {
+            let asked = system.registry_state().await?.params.protocol_fee_bps;
             let terms = Terms {
                 payer: pay.open(&system)?.address().clone(),
                 payee: payee.on(network)?,
@@ -143,6 +147,7 @@ pub(crate) async fn run(args: &Args, session: &mut Session) -> Result<Report> {
                 payee_key: payee_key.0,
                 challenge: challenge.0,
                 salt: salt.unwrap_or_else(|| rand::rngs::OsRng.gen_range(0..u64::MAX)),
+                protocol_fee_bps: protocol_fee_bps.unwrap_or(asked),
             };
             let (_, address) = terms.identify()?;
             let head = Report::new().text("channel", address).text("salt", terms.salt);
@@ -180,15 +185,14 @@ pub(crate) async fn run(args: &Args, session: &mut Session) -> Result<Report> {
                 return Err(Usage(why).into());
             }
             let now = system.chain().head().await?.utime.0;
-            let valid_until = UnixSeconds(valid_until.map_or(0, |until| until.unix(now)));
-            let voucher = Voucher { global_id: network, channel: address, cumulative: cumulative.0, valid_until };
+            let valid_until = valid_until.map_or(0, |until| until.unix(now));
             let covered = cumulative.0 <= nano(state.deposit);
-            let signed = voucher.sign(&key)?;
+            let signed = SignedVoucher::sign(&system, &address, cumulative.0, valid_until, &key)?;
             VoucherFile::write(&signed, out)?;
             return Ok(Report::new()
                 .text("voucher", out.display())
                 .ton("cumulative", cumulative.0)
-                .ton("worth_now", channel::claimable(&state, &signed))
+                .ton("worth_now", channel::claimable(&state, &signed.voucher))
                 .flag("covered_by_deposit", covered));
         }
         Command::SignClose { channel, key, out } => {
@@ -244,6 +248,7 @@ fn one(address: &StdAddr, state: &ChannelState, now: u32) -> Report {
         .ton("claimed", nano(state.claimed))
         .ton("unspent", unspent(state))
         .seconds("challenge", state.challenge)
+        .number("protocol_fee_bps", state.protocol_fee_bps)
         .time("close_at", state.close_at)
         .number("epoch", state.epoch)
         .text("salt", state.salt)

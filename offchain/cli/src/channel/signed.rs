@@ -5,7 +5,8 @@ use std::path::Path;
 use anyhow::{Context, Result, ensure};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use cocoon_protocol::{CloseAuth, Signature, SignedVoucher, Voucher};
+use cocoon_actions::channel::SignedVoucher;
+use cocoon_protocol::{CloseAuth, Signature};
 use serde::{Deserialize, Serialize};
 use tycho_types::boc::Boc;
 
@@ -28,11 +29,11 @@ impl VoucherFile {
         let about = || format!("{} is no voucher file (cocoon channel sign-voucher)", path.display());
         let file: Self = serde_json::from_str(&text(path)?).with_context(about)?;
         let cell = Boc::decode(STANDARD.decode(&file.voucher).with_context(about)?).with_context(about)?;
-        Ok(SignedVoucher { voucher: Voucher::from_cell(&cell).with_context(about)?, signature: file.signature })
+        SignedVoucher::new(cell, file.signature).with_context(about)
     }
 
     pub(crate) fn write(voucher: &SignedVoucher, path: &Path) -> Result<()> {
-        let cell = STANDARD.encode(Boc::encode(voucher.voucher.to_cell()?));
+        let cell = STANDARD.encode(Boc::encode(&voucher.cell));
         put(path, &Self { voucher: cell, signature: voucher.signature })
     }
 }

@@ -10,6 +10,7 @@ use cocoon_actions::system::nano;
 use cocoon_protocol::GlobalId;
 use serde::{Deserialize, Serialize};
 use tycho_types::boc::Boc;
+use tycho_types::cell::Cell;
 
 use crate::args::{Address, Ton};
 use crate::secrets;
@@ -49,6 +50,15 @@ impl ActionFile {
             body: Boc::decode(body).context("\"body\" is no bag of cells")?,
         })
     }
+}
+
+/// Reads one cell from a bag of cells.
+pub(crate) fn read_cell(path: &Path) -> Result<Cell> {
+    let about = || format!("reading {}", path.display());
+    let size = std::fs::metadata(path).with_context(about)?.len();
+    ensure!(size <= MAX_BYTES, "{} has {size} bytes; at most {MAX_BYTES} are read", path.display());
+    Boc::decode(std::fs::read(path).with_context(about)?)
+        .with_context(|| format!("{} is no bag of cells", path.display()))
 }
 
 /// Writes what intents would do as a list of actions.

@@ -1,6 +1,6 @@
 //! `cocoon dao`: proposals and votes.
 
-mod file;
+pub(crate) mod file;
 mod propose;
 mod show;
 

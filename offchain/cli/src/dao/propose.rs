@@ -5,14 +5,15 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use cocoon_actions::dao::{Approval, Intent, Roots, bundle, decode, proposals};
-use cocoon_actions::registry::Kind;
+use cocoon_actions::genesis::code;
 use cocoon_actions::stake::Stake;
 use cocoon_actions::{ActionError, System};
-use cocoon_protocol::{GlobalId, Hash256, ImageId, ModelHash, Role};
+use cocoon_protocol::{GlobalId, Hash256, ImageId, ModelHash};
 use cocoon_wrappers::generated::registry::CodeHashes;
 use tycho_types::cell::HashBytes;
 
-use crate::args::{Address, Commit, Moment, Signed, Span, Ton};
+use crate::args::entry::{EntryArgs, RoleArg};
+use crate::args::{Address, Commit, Moment, PublicKey, Signed, Span, Ton};
 use crate::pay::{Pay, carry};
 use crate::report::Report;
 use crate::session::Session;
@@ -67,47 +68,6 @@ impl ApprovalArgs {
     }
 }
 
-/// Which entry.
-#[derive(clap::Args)]
-struct Entry {
-    /// Image or model.
-    kind: EntryKind,
-    /// Its hash.
-    id: Hash256,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum)]
-enum EntryKind {
-    Image,
-    Model,
-}
-
-impl From<EntryKind> for Kind {
-    fn from(kind: EntryKind) -> Self {
-        match kind {
-            EntryKind::Image => Self::Image,
-            EntryKind::Model => Self::Model,
-        }
-    }
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum)]
-enum RoleArg {
-    Client,
-    Proxy,
-    Worker,
-}
-
-impl From<RoleArg> for Role {
-    fn from(role: RoleArg) -> Self {
-        match role {
-            RoleArg::Client => Self::Client,
-            RoleArg::Proxy => Self::Proxy,
-            RoleArg::Worker => Self::Worker,
-        }
-    }
-}
-
 #[derive(clap::Subcommand)]
 enum What {
     /// Approve a virtual machine image.
@@ -140,7 +100,7 @@ enum What {
     /// Let an entry end at a time.
     Deprecate {
         #[command(flatten)]
-        entry: Entry,
+        entry: EntryArgs,
         /// When it ends.
         #[arg(long, value_name = "TIME")]
         sunset: Moment,
@@ -153,7 +113,7 @@ enum What {
     /// End an entry at once.
     Revoke {
         #[command(flatten)]
-        entry: Entry,
+        entry: EntryArgs,
         /// Why, in up to 127 bytes.
         #[arg(long, value_name = "TEXT")]
         reason: String,
@@ -163,7 +123,7 @@ enum What {
     /// Drop an ended entry, to make room.
     Remove {
         #[command(flatten)]
-        entry: Entry,
+        entry: EntryArgs,
         #[command(flatten)]
         about: About,
     },
@@ -208,17 +168,67 @@ enum What {
         #[command(flatten)]
         about: About,
     },
+    /// End an entry's suspension by the council.
+    Lift {
+        #[command(flatten)]
+        entry: EntryArgs,
+        /// Why, in up to 127 bytes.
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
+        #[command(flatten)]
+        about: About,
+    },
+    /// Replace the emergency council; without members there is none.
+    Council {
+        /// A member's public key; once for each.
+        #[arg(long = "member", value_name = "KEY")]
+        members: Vec<PublicKey>,
+        /// How many must sign.
+        #[arg(long, value_name = "NUMBER", default_value_t = 0)]
+        threshold: u8,
+        #[command(flatten)]
+        about: About,
+    },
+    /// Count rebuilds by a key, or stop counting them.
+    Rebuilder {
+        /// The rebuilder's public key.
+        key: PublicKey,
+        /// Stop counting them.
+        #[arg(long)]
+        remove: bool,
+        #[command(flatten)]
+        about: About,
+    },
+    /// Demand so many rebuilds of every image.
+    RebuildThreshold {
+        /// How many.
+        threshold: u8,
+        #[command(flatten)]
+        about: About,
+    },
     /// Accept other contract code. What is not named stays.
     Codes {
-        /// Code hash of payment channels.
-        #[arg(long, value_name = "HASH")]
-        channel: Option<Hash256>,
-        /// Code hash of stake accounts.
-        #[arg(long, value_name = "HASH")]
-        stake_account: Option<Hash256>,
-        /// Code hash of proposals.
-        #[arg(long, value_name = "HASH")]
-        proposal: Option<Hash256>,
+        #[command(flatten)]
+        changes: CodeChanges,
+        /// Until when evidence from channels of the code so far counts.
+        #[arg(long, value_name = "TIME", default_value = "+90d")]
+        former_until: Moment,
+        #[command(flatten)]
+        about: About,
+    },
+    /// Move the network to another registry, or withdraw that.
+    Successor {
+        /// Its address.
+        #[arg(required_unless_present = "withdraw")]
+        successor: Option<Address>,
+        /// Stay with this registry.
+        #[arg(long, conflicts_with = "successor")]
+        withdraw: bool,
+        #[command(flatten)]
+        about: About,
+    },
+    /// Let the governor believe this network's registry when it accuses nodes. A new network decides this once.
+    Registry {
         #[command(flatten)]
         about: About,
     },
@@ -279,6 +289,38 @@ struct ParamChanges {
     /// Part of claims that burns, in hundredths of a percent.
     #[arg(long, value_name = "BPS")]
     protocol_fee_bps: Option<u16>,
+    /// How long the council's suspensions last.
+    #[arg(long, value_name = "TIME")]
+    suspension_period: Option<Span>,
+}
+
+/// Compiled code, as `scripts/build-contracts` writes it: NAME.code.boc.
+#[derive(clap::Args)]
+#[group(required = true, multiple = true)]
+struct CodeChanges {
+    /// Code of payment channels.
+    #[arg(long, value_name = "FILE")]
+    channel: Option<PathBuf>,
+    /// Code of stake accounts.
+    #[arg(long, value_name = "FILE")]
+    stake_account: Option<PathBuf>,
+    /// Code of proposals.
+    #[arg(long, value_name = "FILE")]
+    proposal: Option<PathBuf>,
+    /// Code of fault reports.
+    #[arg(long, value_name = "FILE")]
+    fault_report: Option<PathBuf>,
+}
+
+impl CodeChanges {
+    fn apply(&self, codes: &mut CodeHashes) -> Result<()> {
+        let read = |path: &Option<PathBuf>| path.as_deref().map(file::read_cell).transpose();
+        set(&mut codes.pay_channel, read(&self.channel)?.map(|cell| code(&cell)));
+        set(&mut codes.stake_account, read(&self.stake_account)?.map(|cell| code(&cell)));
+        set(&mut codes.proposal, read(&self.proposal)?.map(|cell| code(&cell)));
+        set(&mut codes.fault_report, read(&self.fault_report)?.map(|cell| code(&cell)));
+        Ok(())
+    }
 }
 
 #[derive(clap::Args)]
@@ -327,6 +369,12 @@ impl What {
             | Self::Params { about, .. }
             | Self::Rules { about, .. }
             | Self::Codes { about, .. }
+            | Self::Lift { about, .. }
+            | Self::Council { about, .. }
+            | Self::Rebuilder { about, .. }
+            | Self::RebuildThreshold { about, .. }
+            | Self::Successor { about, .. }
+            | Self::Registry { about, .. }
             | Self::Governor { about, .. }
             | Self::Evict { about, .. }
             | Self::Transfer { about, .. }
@@ -365,6 +413,7 @@ impl What {
                 set(&mut params.proxy_unbonding, c.proxy_unbonding.map(|s| s.0));
                 set(&mut params.min_challenge, c.min_challenge.map(|s| s.0));
                 set(&mut params.protocol_fee_bps, c.protocol_fee_bps);
+                set(&mut params.suspension_period, c.suspension_period.map(|s| s.0));
                 Intent::Params(params)
             }
             Self::Rules { changes: c, .. } => {
@@ -380,13 +429,23 @@ impl What {
                 set(&mut params.quorum_bps, c.quorum_bps);
                 Intent::Rules(params)
             }
-            Self::Codes { channel, stake_account, proposal, .. } => {
+            Self::Codes { changes, former_until, .. } => {
                 let mut codes: CodeHashes = system.registry_state().await?.codes;
-                set(&mut codes.pay_channel, channel.map(|h| HashBytes(h.0)));
-                set(&mut codes.stake_account, stake_account.map(|h| HashBytes(h.0)));
-                set(&mut codes.proposal, proposal.map(|h| HashBytes(h.0)));
-                Intent::Codes(codes)
+                changes.apply(&mut codes)?;
+                Intent::Codes { codes, former_until: former_until.unix(now) }
             }
+            Self::Lift { entry, reason, .. } => {
+                Intent::Lift { kind: entry.kind.into(), id: entry.id, reason: reason.clone() }
+            }
+            Self::Council { members, threshold, .. } => {
+                Intent::Council { threshold: *threshold, members: members.iter().map(|key| key.0).collect() }
+            }
+            Self::Rebuilder { key, remove, .. } => Intent::Rebuilder { key: key.0, allowed: !remove },
+            Self::RebuildThreshold { threshold, .. } => Intent::RebuildThreshold { threshold: *threshold },
+            Self::Successor { successor, .. } => {
+                Intent::Successor { successor: successor.as_ref().map(|s| s.on(network)).transpose()? }
+            }
+            Self::Registry { .. } => Intent::Registry { registry: system.registry().clone() },
             Self::Governor { governor, .. } => Intent::Governor { governor: governor.on(network)? },
             Self::Evict { owner, .. } => Intent::Evict { owner: owner.on(network)? },
             Self::Transfer { to, amount, comment, .. } => {

@@ -2,6 +2,7 @@
 
 mod proxy;
 mod show;
+mod sign;
 
 use anyhow::Result;
 use cocoon_protocol::{ImageId, ModelHash};
@@ -33,6 +34,12 @@ enum Command {
         /// Hash of its files.
         id: ModelHash,
     },
+    /// As a rebuilder: sign that a source gives an image.
+    SignRebuild(sign::Rebuild),
+    /// As a member of the council: sign that an entry is to be suspended.
+    SignSuspension(sign::Suspension),
+    /// Suspend an entry at once, with the signatures of enough members of the council.
+    Suspend(sign::Suspend),
     /// Bonded proxies: register one, change it, let it leave.
     #[command(subcommand)]
     Proxy(proxy::Command),
@@ -45,6 +52,9 @@ pub(crate) async fn run(args: &Args, session: &mut Session) -> Result<Report> {
         Command::Show => Ok(show::whole(system.registry(), &system.registry_state().await?, now)),
         Command::Image { id } => show::one_image(&system.registry_state().await?, id, now),
         Command::Model { id } => show::one_model(&system.registry_state().await?, id, now),
+        Command::SignRebuild(args) => args.run(&system),
+        Command::SignSuspension(args) => args.run(&system, now).await,
+        Command::Suspend(args) => args.run(session, &system, now).await,
         Command::Proxy(command) => proxy::run(command, session, &system).await,
     }
 }

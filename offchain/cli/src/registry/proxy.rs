@@ -47,8 +47,6 @@ pub(crate) enum Command {
         #[arg(long, value_name = "AMOUNT", default_value = "0TON")]
         add_bond: Ton,
         #[command(flatten)]
-        key: NodeKeyArgs,
-        #[command(flatten)]
         pay: Pay,
     },
     /// Take the wallet's proxy out of service.
@@ -88,10 +86,7 @@ pub(crate) async fn run(command: &Command, session: &mut Session, system: &Syste
             let (key, signature) = key.sign(|key| Ok(proxy::proof_hash(system, owner, key)?))?;
             proxy::register(system, owner, &key, endpoint, bond.0, &signature).await?
         }
-        Command::Update { endpoint, add_bond, key, .. } => {
-            let (key, signature) = key.sign(|key| Ok(proxy::proof_hash(system, owner, key)?))?;
-            proxy::update(system, owner, &key, endpoint, add_bond.0, &signature).await?
-        }
+        Command::Update { endpoint, add_bond, .. } => proxy::update(system, owner, endpoint, add_bond.0).await?,
         Command::Unbond { .. } => proxy::unbond(system, owner).await?,
         _ => proxy::withdraw(system, owner).await?,
     };

@@ -21,6 +21,9 @@ pub(crate) fn whole(address: &StdAddr, state: &RegistryState, now: u32) -> Repor
     let times = |map: &std::collections::BTreeMap<HashBytes, u32>, name: &str, since: &str| {
         map.iter().map(|(id, time)| Report::new().text(name, hash(*id)).time(since, *time)).collect::<Vec<_>>()
     };
+    let former = state.former_channels.iter();
+    let former =
+        former.map(|(code, f)| Report::new().text("code", hash(*code)).time("accepted_until", f.accepted_until));
     Report::new()
         .text("registry", address)
         .text("governor", &state.governor)
@@ -39,9 +42,18 @@ pub(crate) fn whole(address: &StdAddr, state: &RegistryState, now: u32) -> Repor
         .seconds("proxy_unbonding", p.proxy_unbonding)
         .seconds("min_challenge", p.min_challenge)
         .number("protocol_fee_bps", p.protocol_fee_bps)
-        .text("channel_code", hash(state.codes.pay_channel))
-        .text("stake_account_code", hash(state.codes.stake_account))
-        .text("proposal_code", hash(state.codes.proposal))
+        .seconds("suspension_period", p.suspension_period)
+        .text("channel_code", hash(state.codes.pay_channel.hash))
+        .text("stake_account_code", hash(state.codes.stake_account.hash))
+        .text("proposal_code", hash(state.codes.proposal.hash))
+        .text("fault_report_code", hash(state.codes.fault_report.hash))
+        .list("former_channel_codes", former.collect())
+        .number("council_threshold", state.council.threshold)
+        .list("council", state.council.members.keys().map(|key| Report::new().text("key", hash(*key))).collect())
+        .number("rebuild_threshold", state.rebuild_threshold)
+        .list("rebuilders", times(&state.rebuilders, "key", "since"))
+        .maybe("successor", state.successor.as_ref())
+        .time("successor_from", state.successor_from)
 }
 
 fn life(report: Report, life: &Life, now: u32) -> Report {
@@ -51,6 +63,8 @@ fn life(report: Report, life: &Life, now: u32) -> Report {
         .flag("usable", status.is_usable())
         .time("active_from", life.active_from)
         .time("sunset", life.sunset)
+        .time("approved_at", life.scheduled_at)
+        .time("suspended_until", life.suspended_until)
         .time("changed_at", life.changed_at)
         .text("reason", &life.reason)
 }
@@ -61,7 +75,8 @@ fn image(id: &HashBytes, entry: &ImageEntry, now: u32) -> Report {
         .text("image", hash(*id))
         .text("role", role)
         .text("source_commit", commit_in_words(&Hash256(entry.source_commit.0)))
-        .text("recipe", hash(entry.recipe_hash));
+        .text("recipe", hash(entry.recipe_hash))
+        .list("rebuilt_by", entry.rebuilds.keys().map(|key| Report::new().text("key", hash(*key))).collect());
     life(report, &entry.life, now)
 }
 

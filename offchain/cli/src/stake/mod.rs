@@ -41,6 +41,9 @@ enum Command {
     Unbond {
         /// Its number, as `stake show` tells it.
         lot: u32,
+        /// Only this part of it; the rest stays.
+        #[arg(long, value_name = "AMOUNT")]
+        amount: Option<Ton>,
         #[command(flatten)]
         pay: Pay,
     },
@@ -76,9 +79,9 @@ pub(crate) async fn run(args: &Args, session: &mut Session) -> Result<Report> {
             let wallet = pay.open(&system)?;
             (pay, Stake::of(&system, wallet.address()).await?.deposit(amount.0).await?)
         }
-        Command::Unbond { lot, pay } => {
+        Command::Unbond { lot, amount, pay } => {
             let wallet = pay.open(&system)?;
-            (pay, Stake::of(&system, wallet.address()).await?.unbond(*lot)?)
+            (pay, Stake::of(&system, wallet.address()).await?.unbond(*lot, amount.map(|a| a.0))?)
         }
         Command::Withdraw { lot, pay } => {
             let wallet = pay.open(&system)?;
@@ -112,6 +115,7 @@ fn show(stake: &Stake<'_>, epoch: u32) -> Report {
         .ton("held", nano(state.held))
         .ton("staying", nano(state.staying))
         .ton("bonded", nano(state.bonded))
+        .ton("pledged", nano(state.pledged))
         .list("lots", lots)
         .list("nodes", nodes.collect())
         .list("votes", votes.collect())

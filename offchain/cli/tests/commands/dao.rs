@@ -2,12 +2,21 @@
 
 use serde_json::Value;
 
-use crate::world::{Person, TON, World, nano};
+use crate::council::suspend;
+
+use crate::world::{Person, REBUILDERS, TON, World, nano};
 
 const IMAGE: &str = "1111111111111111111111111111111111111111111111111111111111111111";
 const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
 
-async fn members(world: &World) -> Vec<Person> {
+/// A rebuilder's signature that the source gives the image.
+async fn rebuild(world: &World, seed: u8, role: &str) -> String {
+    let key = world.known_key(seed);
+    let args = ["registry", "sign-rebuild", IMAGE, "--role", role, "--source-commit", COMMIT, "--key", &key];
+    world.ok(&args).await["signature"].as_str().unwrap().to_owned()
+}
+
+pub async fn members(world: &World) -> Vec<Person> {
     let mut members = vec![];
     for name in ["anna", "ben", "carla"] {
         let person = world.person(name).await;
@@ -19,7 +28,7 @@ async fn members(world: &World) -> Vec<Person> {
 }
 
 /// Votes a proposal through: voting, waiting, executing.
-async fn pass(world: &World, members: &[Person], proposal: &str) -> Value {
+pub async fn pass(world: &World, members: &[Person], proposal: &str) -> Value {
     let state = world.ok(&["dao", "show", proposal]).await;
     world.pass_until(&state["voting_starts"]).await;
     for member in members {
@@ -41,7 +50,7 @@ fn what_is_lost(state: &Value) -> usize {
     actions.iter().filter(|a| a["to"].as_str().unwrap().starts_with("0:efef")).count()
 }
 
-async fn propose(world: &World, who: &Person, what: &[&str]) -> String {
+pub async fn propose(world: &World, who: &Person, what: &[&str]) -> String {
     let made = world.pay(who, &[&["dao", "propose"], what, &["--description", "Because it is good"]].concat()).await;
     made["proposal"].as_str().unwrap().to_owned()
 }
@@ -51,6 +60,15 @@ async fn an_image_goes_from_a_proposal_to_the_registry_and_out_again() {
     let world = World::new().await;
     let members = members(&world).await;
     let image = ["image", IMAGE, "--role", "worker", "--source-commit", COMMIT, "--reason", "first release"];
+    let alone =
+        [&["dao", "propose"], &image[..], &["--description", "x", "--wallet", &members[0].wallet, "--yes"]].concat();
+    assert!(world.fails(4, &alone).await.contains("0 of 2 rebuilders have signed"));
+    let (first, second) =
+        (rebuild(&world, REBUILDERS[0], "worker").await, rebuild(&world, REBUILDERS[1], "worker").await);
+    let other = rebuild(&world, REBUILDERS[1], "proxy").await;
+    let wrong = [&alone[..], &["--rebuild", &first, "--rebuild", &other]].concat();
+    assert!(world.fails(4, &wrong).await.contains("another role"));
+    let image = [&image[..], &["--rebuild", &first, "--rebuild", &second]].concat();
     let proposal = propose(&world, &members[0], &image).await;
 
     let shown = world.ok(&["dao", "show", &proposal]).await;
@@ -97,8 +115,14 @@ async fn an_image_goes_from_a_proposal_to_the_registry_and_out_again() {
     let entry = world.ok(&["registry", "image", IMAGE]).await;
     assert_eq!((&entry["status"], &entry["usable"]), (&"scheduled".into(), &false.into()));
     assert_eq!(entry["source_commit"], COMMIT);
+    assert_eq!(entry["rebuilt_by"].as_array().unwrap().len(), 2);
     world.pass_until(&entry["active_from"]).await;
     assert_eq!(world.ok(&["registry", "image", IMAGE]).await["usable"], true);
+
+    let until = suspend(&world, "image", IMAGE, &members[2]).await;
+    let entry = world.ok(&["registry", "image", IMAGE]).await;
+    assert_eq!((&entry["status"], &entry["usable"]), (&"suspended".into(), &false.into()));
+    assert!(entry["suspended_until"]["unix"].as_u64().unwrap() > until);
 
     let proposal = propose(&world, &members[1], &["revoke", "image", IMAGE, "--reason", "it leaks"]).await;
     pass(&world, &members, &proposal).await;

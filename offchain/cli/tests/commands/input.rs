@@ -77,7 +77,7 @@ async fn errors_are_json_for_programs() {
 #[tokio::test]
 async fn every_command_explains_itself() {
     let world = World::new().await;
-    let nouns = ["wallet", "key", "channel", "stake", "dao", "registry", "devnet"];
+    let nouns = ["wallet", "key", "channel", "stake", "dao", "registry", "fault", "devnet"];
     let deeper = [&["stake", "node"][..], &["dao", "propose"], &["registry", "proxy"]];
     for args in nouns.iter().map(std::slice::from_ref).chain(deeper) {
         let help = world.run(&[args, &["--help"]].concat()).await;

@@ -4,8 +4,10 @@
 
 mod adnl;
 mod channel;
+mod council;
 mod dao;
 mod devnet;
+mod fault;
 mod input;
 mod money;
 mod proxy;

@@ -20,8 +20,7 @@ async fn a_proxy_is_registered_changed_and_withdrawn() {
     let again = [&register("50TON")[..], &["--wallet", &owner.wallet, "--yes"]].concat();
     assert!(world.fails(4, &again).await.contains("has a proxy already"));
 
-    let update =
-        ["registry", "proxy", "update", "--endpoint", "other.example:1", "--add-bond", "10TON", "--node-key", &key];
+    let update = ["registry", "proxy", "update", "--endpoint", "other.example:1", "--add-bond", "10TON"];
     world.pay(&owner, &update).await;
     let shown = world.ok(&["registry", "proxy", "show", &address]).await;
     assert_eq!((nano(&shown["bond"]), &shown["endpoint"]), (60 * TON, &"other.example:1".into()));

@@ -40,6 +40,23 @@ async fn a_lot_lives_from_deposit_to_withdrawal() {
 }
 
 #[tokio::test]
+async fn a_part_of_a_lot_can_leave() {
+    let world = World::new().await;
+    let alice = world.person("alice").await;
+    let owner = alice.address.to_string();
+    world.pay(&alice, &["stake", "deposit", "300TON"]).await;
+    world.pass(86_400).await;
+    for bad in ["0TON", "0.5TON", "299.5TON", "301TON"] {
+        let args = ["stake", "unbond", "0", "--amount", bad, "--wallet", &alice.wallet, "--yes"];
+        assert!(world.fails(4, &args).await.contains("amount"), "{bad}");
+    }
+    world.pay(&alice, &["stake", "unbond", "0", "--amount", "100TON"]).await;
+    let state = world.ok(&["stake", "show", &owner]).await;
+    assert_eq!((nano(&state["lots"][0]["amount"]), nano(&state["lots"][1]["amount"])), (200 * TON, 100 * TON));
+    assert_eq!(nano(&state["staying"]), 200 * TON);
+}
+
+#[tokio::test]
 async fn stake_answers_for_a_node_whose_key_has_signed() {
     let world = World::new().await;
     let alice = world.person("alice").await;

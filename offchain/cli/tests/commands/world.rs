@@ -4,12 +4,15 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use cocoon_actions::carry_out;
+use cocoon_actions::genesis::Genesis;
 use cocoon_chain::{Chain, StdAddr, Wallet, WalletVersion};
 use cocoon_cli::session::Session;
 use cocoon_cli::{Ended, run};
 use cocoon_devnet::Devnet;
-use cocoon_localnet::Dao;
 use cocoon_protocol::{Hash256, Nano, NodeKey};
+use cocoon_wrappers::generated::governor::GovernorParams;
+use cocoon_wrappers::generated::registry::RegistryParams;
 use serde_json::Value;
 
 pub struct World {
@@ -24,14 +27,65 @@ pub struct Person {
     pub address: StdAddr,
 }
 
+const DAY: u32 = 86_400;
+
+/// Three members of the council of whom two must sign, and two rebuilders who both must.
+fn genesis() -> Genesis {
+    let keys = |seeds: &[u8]| seeds.iter().map(|seed| NodeKey::from_seed(&[*seed; 32]).public()).collect();
+    Genesis {
+        salt: 0,
+        epoch_length: DAY,
+        rules: GovernorParams {
+            proposal_threshold: Nano::from_ton(100).into(),
+            proposal_bond: Nano::from_ton(10).into(),
+            voting_delay: DAY,
+            voting_period: 3 * DAY,
+            late_extension: DAY,
+            timelock: 2 * DAY,
+            execution_window: 14 * DAY,
+            unbonding_delay: 14 * DAY,
+            quorum_bps: 2_000,
+        },
+        params: RegistryParams {
+            min_worker_stake: Nano::from_ton(100).into(),
+            min_proxy_bond: Nano::from_ton(50).into(),
+            activation_delay: DAY,
+            proxy_unbonding: 7 * DAY,
+            min_challenge: 3_600,
+            protocol_fee_bps: 100,
+            suspension_period: 3 * DAY,
+        },
+        roots: vec![Hash256([5; 32])],
+        min_evaluation: 1,
+        council: keys(&COUNCIL),
+        council_threshold: 2,
+        rebuilders: keys(&REBUILDERS),
+        rebuild_threshold: 2,
+    }
+}
+
+/// Seeds of the council's keys.
+pub const COUNCIL: [u8; 3] = [0xc1, 0xc2, 0xc3];
+/// Seeds of the rebuilders' keys.
+pub const REBUILDERS: [u8; 2] = [0xb1, 0xb2];
+
 impl World {
+    /// A key that is known from genesis, in a file.
+    pub fn known_key(&self, seed: u8) -> String {
+        let file = self.file(&format!("key-{seed:02x}"));
+        if !self.path(&format!("key-{seed:02x}")).exists() {
+            cocoon_cli::secrets::create(std::path::Path::new(&file), hex::encode([seed; 32]).as_bytes()).unwrap();
+        }
+        file
+    }
+
     pub async fn new() -> Self {
         let chain = Arc::new(Devnet::ephemeral().await.unwrap());
         let founder = Wallet::new(NodeKey::from_seed(&[77; 32]), WalletVersion::V5R1, chain.network()).unwrap();
         chain.faucet(founder.address(), Nano::from_ton(100)).await.unwrap();
-        let mut dao = Dao::new(&chain, Hash256([5; 32])).unwrap();
-        let registry = dao.registry().clone();
-        dao.deploy(&founder).await.unwrap();
+        let genesis = genesis();
+        carry_out(chain.as_ref(), &founder, &genesis.deploy().unwrap()).await.unwrap();
+        let registry = genesis.registry().unwrap().1;
         Self { chain, registry, dir: tempfile::tempdir().unwrap() }
     }
 
