@@ -9,19 +9,28 @@ import {
     ChannelTerms,
     storeChannelTerms,
     storeClaim,
+    loadPaid,
     storeCoopClose,
+    storeEvidence,
     storeRequestClose,
     storeSettle,
     storeTopUp,
 } from '../build/PayChannel';
-import { GLOBAL_ID, Network, Result, Wallet, assertOk, keys, on, publicKey, sent, storageFee, ton } from './network';
+import { GLOBAL_ID, Network, Result, Wallet, allOn, assertOk, keys, publicKey, sent, storageFee, ton } from './network';
 
 export const MIN_VALUE = ton('0.02');
 export const RESERVE = ton('0.04');
 export const CHALLENGE = 3600;
+/** What a claim with evidence needs beside MIN_VALUE. */
+export const EVIDENCE_VALUE = ton('0.1');
+/** Of every claim that burns, in hundredths of a percent, unless a test says otherwise. */
+export const FEE_BPS = 100n;
+/** Where fees burn. */
+export const BURN = new Address(0, Buffer.alloc(32));
 
 export const VOUCHER_TAG = 0x56434831;
 export const CLOSE_TAG = 0x434c5331;
+export const EVIDENCE_TAG = 0x45564432;
 
 export const Op = {
     topUp: 0x43480001,
@@ -32,6 +41,7 @@ export const Op = {
     paid: 0x43480011,
     refunded: 0x43480012,
     closingStarted: 0x43480013,
+    settled: 0x52470031,
     excesses: 0xd53276db,
 } as const;
 
@@ -67,7 +77,17 @@ export type VoucherFields = {
     tail?: Cell;
 };
 
+export type EvidenceFields = { tag?: number; registry: Address; ok?: bigint; failed?: bigint; latencyMs?: bigint };
+
 export type CloseFields = { tag?: number; globalId?: number; channel?: Address; claimed: bigint; epoch: number; tail?: Cell };
+
+/** What a payer has seen of a node, as it lies in a voucher. */
+export function evidence(e: EvidenceFields): Cell {
+    const { tag = EVIDENCE_TAG, registry, ok = 1n, failed = 0n, latencyMs = 0n } = e;
+    return beginCell()
+        .store(storeEvidence({ $$type: 'Evidence', tag: BigInt(tag), registry, ok, failed, latencyMs }))
+        .endCell();
+}
 
 /** How a message is sent. */
 export type SendOptions = { from?: Wallet; value?: bigint; bounce?: boolean; init?: boolean };
@@ -80,9 +100,13 @@ export type ChannelOptions = {
     payeeKeys?: KeyPair;
 };
 
+export function termsCell(terms: ChannelTerms): Cell {
+    return beginCell().store(storeChannelTerms(terms)).endCell();
+}
+
 export class Channel {
     /** What the contract should say, kept independently of it. */
-    readonly books = { deposits: 0n, paid: 0n, refunded: 0n, deposit: 0n, claimed: 0n, closeAt: 0, epoch: 0 };
+    readonly books = { deposits: 0n, paid: 0n, burned: 0n, refunded: 0n, deposit: 0n, claimed: 0n, closeAt: 0, epoch: 0 };
 
     private constructor(
         readonly net: Network,
@@ -92,6 +116,7 @@ export class Channel {
         readonly stranger: Wallet,
         readonly payerKeys: KeyPair,
         readonly payeeKeys: KeyPair,
+        readonly terms: ChannelTerms,
         readonly contract: SandboxContract<PayChannel>,
     ) {}
 
@@ -109,12 +134,12 @@ export class Channel {
             challenge: BigInt(CHALLENGE),
             salt: 1n,
             payeeKey: publicKey(payeeKeys),
+            protocolFeeBps: FEE_BPS,
             ...opts.terms,
         };
-        const cell = beginCell().store(storeChannelTerms(terms)).endCell();
         const { deposit = 0n, claimed = 0n, closeAt = 0n, epoch = 0n } = opts.state ?? {};
-        const init = await PayChannel.fromInit(cell, deposit, claimed, closeAt, epoch);
-        return new Channel(net, payer, payee, stranger, payerKeys, payeeKeys, net.chain.openContract(init));
+        const init = await PayChannel.fromInit(termsCell(terms), deposit, claimed, closeAt, epoch);
+        return new Channel(net, payer, payee, stranger, payerKeys, payeeKeys, terms, net.chain.openContract(init));
     }
 
     /** A channel with a deposit. */
@@ -228,15 +253,23 @@ export class Channel {
         const cumulative = typeof v === 'bigint' ? v : v.cumulative;
         const target = cumulative < this.books.deposit ? cumulative : this.books.deposit;
         const amount = target - this.books.claimed;
+        const fee = this.feeOf(amount);
         const [paid] = sent(tx).filter((m) => m.op === Op.paid);
-        assert.ok(paid.to.equals(this.payee.address) || paid.to.equals((await this.state()).payee), 'paid to somebody else');
+        assert.ok(paid.to.equals(this.terms.payee), 'paid to somebody else');
         assert.equal(paid.bounce, false);
-        // I7: the payee gets the amount before any fee; as the sender of the claim it gets back its own change besides.
-        if (from.address.equals(paid.to)) assert.ok(paid.value >= amount);
-        else assert.equal(paid.value, amount);
+        const words = loadPaid(paid.body.beginParse());
+        assert.deepEqual([words.amount, words.claimed, words.fee], [amount, target, fee]);
+        // I7: the payee gets the amount less the fee before anything else is paid; as the sender of the claim it gets back its own
+        // change besides.
+        const forwarded = sent(tx).find((m) => m.op === Op.settled);
+        if (from.address.equals(paid.to) && !forwarded) assert.ok(paid.value >= amount - fee);
+        else assert.equal(paid.value, amount - fee);
+        const burned = sent(tx).filter((m) => m.to.equals(BURN));
+        assert.deepEqual(burned.map((m) => [m.value, m.bounce, m.op]), fee > 0n ? [[fee, false, -1]] : [], 'what burns');
         // Whoever claims pays for it: the channel's own money changes by the amount and by storage alone (attack 21).
         const own = before - storageFee(tx) - amount;
         assert.equal(await this.balance(), own > 0n ? own : 0n, 'own balance after a claim');
+        this.books.burned += fee;
         this.books.paid += amount;
         this.books.claimed = target;
         await this.audit();
@@ -276,8 +309,15 @@ export class Channel {
     }
 
     private async step(action: () => Promise<Result>): Promise<Transaction> {
-        const result = await action();
-        return assertOk(on(result, this.address));
+        // The first transaction is the step's own; a second one is the bounce of evidence that no registry took.
+        const [own, ...more] = allOn(await action(), this.address);
+        for (const tx of more) assert.ok(tx.inMessage?.info.type === 'internal' && tx.inMessage.info.bounced);
+        return assertOk(own);
+    }
+
+    /** What burns of a claim. */
+    feeOf(amount: bigint): bigint {
+        return (amount * this.terms.protocolFeeBps) / 10000n;
     }
 
     /** The action must be refused with this exit code; the books must stay as they are. */

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
-import { Address, Cell, Message, SendMode, Transaction, beginCell, toNano } from '@ton/core';
+import { Address, Cell, Dictionary, Message, SendMode, Transaction, beginCell, toNano } from '@ton/core';
 import { KeyPair, keyPairFromSeed, sha256_sync } from '@ton/crypto';
 import { Blockchain, SandboxContract, SendMessageResult, TreasuryContract } from '@ton/sandbox';
 
@@ -21,6 +21,16 @@ export const YEAR = 365 * DAY;
 export function devnetConfig(): Cell {
     const file = path.resolve(__dirname, '../../offchain/devnet/config/devnet.boc');
     return Cell.fromBoc(readFileSync(file))[0];
+}
+
+/** The configuration with another basic price for messages in workchain 0. */
+export function withForwardPrice(config: Cell, lump: bigint): Cell {
+    const params = Dictionary.loadDirect(Dictionary.Keys.Int(32), Dictionary.Values.Cell(), config);
+    const s = params.get(25)!.beginParse();
+    const tag = s.loadUint(8);
+    s.skip(64);
+    params.set(25, beginCell().storeUint(tag, 8).storeUint(lump, 64).storeSlice(s).endCell());
+    return beginCell().storeDictDirect(params).endCell();
 }
 
 /** The same key pair on every run. */

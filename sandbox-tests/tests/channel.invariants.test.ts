@@ -2,7 +2,8 @@
 // chain, or one that must be refused with a certain code.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Channel, Err } from '../support/channel';
+import { Address, Cell } from '@ton/core';
+import { Channel, EVIDENCE_VALUE, Err, MIN_VALUE, evidence } from '../support/channel';
 import { DAY, Network, ton } from '../support/network';
 
 /** Small, fast and repeatable: mulberry32. */
@@ -22,8 +23,11 @@ const seeds = process.env.SEED ? [Number(process.env.SEED)] : [1, 2, 3];
 for (const seed of seeds) {
     test(`I1_I2_I3_I4_hold_in_a_random_life_of_a_channel, SEED=${seed}`, async () => {
         const net = await Network.create();
-        const channel = await Channel.funded(net, ton('2'));
         const next = random(seed);
+        const channel = await Channel.funded(net, ton('2'), { terms: { protocolFeeBps: BigInt(next(2001)) } });
+        // A registry that takes evidence, one that does not exist, and none at all.
+        const registry = (await net.wallet('registry')).address;
+        const kinds = [undefined, evidence({ registry }), evidence({ registry: new Address(0, Buffer.alloc(32, 9)) }), Cell.EMPTY];
         const { books } = channel;
         const wallets = [channel.payer, channel.payee, channel.stranger];
         let highestSigned = 0n;
@@ -43,14 +47,16 @@ for (const seed of seeds) {
                     const cumulative = (books.claimed * BigInt(900 + next(200))) / 1000n + BigInt(next(500_000_000));
                     const validUntil = next(3) ? 0 : net.now + next(3) - 1;
                     const target = cumulative < books.deposit ? cumulative : books.deposit;
-                    const send = { cumulative, validUntil };
+                    const kind = next(4);
+                    const send = { cumulative, validUntil, evidence: kinds[kind] };
+                    const value = MIN_VALUE + (kind === 1 || kind === 2 ? EVIDENCE_VALUE : 0n);
                     if (validUntil !== 0 && validUntil <= net.now) {
-                        await channel.refuses(Err.expired, () => channel.sendClaim(send, { from }));
+                        await channel.refuses(Err.expired, () => channel.sendClaim(send, { from, value }));
                     } else if (target <= books.claimed) {
-                        await channel.refuses(Err.nothingNew, () => channel.sendClaim(send, { from }));
+                        await channel.refuses(Err.nothingNew, () => channel.sendClaim(send, { from, value }));
                     } else {
                         if (cumulative > highestSigned) highestSigned = cumulative;
-                        await channel.claim(send, { from });
+                        await channel.claim(send, { from, value });
                     }
                     break;
                 }
@@ -74,6 +80,6 @@ for (const seed of seeds) {
             }
             assert.ok(books.claimed <= highestSigned, 'I4: never more than the payer signed');
         }
-        assert.ok(books.epoch > 0 && books.paid > 0n && books.refunded > 0n, 'the life must have had every part');
+        assert.ok(books.epoch > 0 && books.paid > 0n && books.burned > 0n && books.refunded > 0n, 'the life must have had every part');
     });
 }

@@ -1,9 +1,9 @@
 // The outer shape of what a channel accepts: values, bodies, terms, and what it never does.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Address, Cell, beginCell, external } from '@ton/core';
-import { CHALLENGE, Channel, Err, MIN_VALUE, Op, RESERVE } from '../support/channel';
-import { DAY, Network, assertOk, bareOp, compute, on, sent, ton } from '../support/network';
+import { Address, Cell, beginCell, contractAddress, external } from '@ton/core';
+import { CHALLENGE, Channel, EVIDENCE_VALUE, Err, FEE_BPS, MIN_VALUE, Op, RESERVE, evidence, termsCell } from '../support/channel';
+import { DAY, Network, assertOk, bareOp, on, sent, ton } from '../support/network';
 
 test('attack_16_one_nano_under_the_least_value_changes_nothing', async () => {
     const net = await Network.create();
@@ -41,7 +41,7 @@ test('the least value covers every operation with room to spare', async () => {
         console.log(`fees ${operation.padEnd(16)} ${fees} nano`);
         assert.ok(fees > 0n && fees < MIN_VALUE / 2n, `${operation}: ${fees}`);
     }
-    assert.ok(spent.claimByStranger <= ton('0.008'), 'a claim costs at most 0.008 TON, all in');
+    assert.ok(spent.claim <= ton('0.008') && spent.claimByStranger <= ton('0.008'), 'a claim costs at most 0.008 TON, all in');
 });
 
 test('attack_26_unknown_op_empty_body_and_truncated_bodies', async () => {
@@ -88,25 +88,35 @@ test('no external message is accepted', async () => {
     assert.deepEqual([await channel.balance(), await net.dataHash(channel.address)], before);
 });
 
-test('attack_18_nothing_that_the_channel_sends_can_bounce_and_a_bounced_message_does_nothing', async () => {
+test('attack_18_nothing_that_the_channel_sends_can_bounce_but_evidence', async () => {
     const net = await Network.create();
     const channel = await Channel.funded(net, ton('1'));
+    const registry = Address.parse('0:' + '77'.repeat(32));
     const txs = [
         await channel.topUp(ton('1')),
         await channel.claim(ton('0.1')),
         await channel.claim(ton('0.2'), { from: channel.stranger }),
+        await channel.claim({ cumulative: ton('0.3'), evidence: evidence({ registry }) }, { value: MIN_VALUE + EVIDENCE_VALUE }),
         await channel.requestClose(),
         await channel.coopClose(),
     ];
-    for (const message of txs.flatMap(sent)) assert.equal(message.bounce, false);
+    const bouncing = txs.flatMap(sent).filter((message) => message.bounce);
+    assert.deepEqual(bouncing.map((message) => message.op), [Op.settled]);
+});
 
-    await channel.topUp(ton('1'));
-    const before = await net.dataHash(channel.address);
-    for (const body of [channel.requestCloseBody(), channel.topUpBody(1n), channel.claimBody(channel.voucher({ cumulative: ton('0.9') }))]) {
+test('attack_18_a_bounced_message_restores_nothing_and_its_value_leaves_with_it', async () => {
+    const net = await Network.create();
+    const channel = await Channel.funded(net, ton('1'));
+    const before = [await net.dataHash(channel.address), await channel.balance()];
+    const claim = channel.claimBody(channel.voucher({ cumulative: ton('0.9') }));
+    for (const body of [channel.requestCloseBody(), channel.topUpBody(1n), claim]) {
         const bounced = beginCell().storeUint(0xffffffff, 32).storeSlice(body.beginParse()).endCell();
         const result = await net.deliver(channel.payer.address, channel.address, ton('2'), bounced, { bounced: true });
-        assert.equal(compute(on(result, channel.address)).exitCode, 0);
-        assert.equal(await net.dataHash(channel.address), before);
+        const [toPayee, ...more] = sent(assertOk(on(result, channel.address)));
+        assert.equal(more.length, 0);
+        assert.ok(toPayee.to.equals(channel.payee.address) && toPayee.op === Op.excesses && !toPayee.bounce);
+        assert.ok(toPayee.value > ton('1.99'));
+        assert.deepEqual([await net.dataHash(channel.address), await channel.balance()], before);
     }
 });
 
@@ -118,6 +128,9 @@ test('what arrives beside the books goes to the payer when the channel is settle
     await channel.refuses(Err.nothingNew, () => channel.sendClaim(0n));
     await channel.claim(ton('4'));
     assert.equal(channel.books.claimed, ton('1'));
+    // Whoever tops up does not get it with the change.
+    const change = sent(await channel.topUp(ton('0.1'), { from: channel.stranger, value: ton('0.3') }));
+    assert.ok(change[0].to.equals(channel.stranger.address) && change[0].value < ton('0.2'));
     const tx = await channel.coopClose();
     assert.ok(sent(tx)[0].value > ton('2.99'));
 });
@@ -130,6 +143,8 @@ test('terms that nobody should put money into are refused with the money', async
         { terms: { challenge: 599n } },
         { terms: { challenge: BigInt(30 * DAY + 1) } },
         { terms: { challenge: 2n ** 32n - 1n } },
+        { terms: { protocolFeeBps: 2001n } },
+        { terms: { protocolFeeBps: 10001n } },
         { terms: { payee: masterchain } },
         { terms: { payer: masterchain } },
         { state: { claimed: 1n } },
@@ -143,6 +158,9 @@ test('terms that nobody should put money into are refused with the money', async
     for (const challenge of [600n, BigInt(30 * DAY)]) {
         await Channel.funded(net, ton('1'), { terms: { challenge } });
     }
+    for (const protocolFeeBps of [0n, 2000n]) {
+        await Channel.funded(net, ton('1'), { terms: { protocolFeeBps } });
+    }
 });
 
 test('a channel cannot be made usable with bad terms by another first message', async () => {
@@ -153,6 +171,26 @@ test('a channel cannot be made usable with bad terms by another first message', 
     await channel.refuses(Err.nothingNew, () => channel.sendClaim(ton('1'), { init: true }));
     await channel.coopClose({}, { init: true });
     await channel.refuses(Err.badTerms, () => channel.sendTopUp(ton('1')));
+});
+
+test('attack_25_a_foreign_contract_posing_as_a_channel_has_another_address', async () => {
+    // Who knows the terms computes the address. Another state, other terms or other code are another account.
+    const net = await Network.create();
+    const honest = await Channel.create(net);
+    const { code } = honest.contract.init!;
+    const data = beginCell().storeUint(0, 4 + 4 + 32 + 32).storeRef(termsCell(honest.terms)).endCell();
+    assert.ok(contractAddress(0, { code, data }).equals(honest.address));
+    const forgeries = [
+        (await Channel.create(net, { state: { deposit: ton('1000') } })).address,
+        (await Channel.create(net, { state: { claimed: 1n } })).address,
+        (await Channel.create(net, { state: { epoch: 1n } })).address,
+        (await Channel.create(net, { state: { closeAt: 1n } })).address,
+        (await Channel.create(net, { terms: { protocolFeeBps: 0n } })).address,
+        (await Channel.create(net, { terms: { payeeKey: 1n } })).address,
+        contractAddress(0, { code: beginCell().storeSlice(code.beginParse()).storeBit(0).endCell(), data }),
+        contractAddress(-1, { code, data }),
+    ];
+    assert.equal(new Set([honest.address, ...forgeries].map(String)).size, forgeries.length + 1);
 });
 
 test('a top-up of nothing is refused', async () => {
@@ -181,6 +219,14 @@ test('the getters tell the terms, the state and the limits', async () => {
     assert.equal(s.payerKey.toString(16).padStart(64, '0'), channel.payerKeys.publicKey.toString('hex'));
     assert.equal(s.payeeKey.toString(16).padStart(64, '0'), channel.payeeKeys.publicKey.toString('hex'));
     assert.deepEqual([s.salt, s.challenge, s.closeAt], [1n, BigInt(CHALLENGE), BigInt(net.now + CHALLENGE)]);
-    const { minValue, reserve, minChallenge, maxChallenge } = await channel.contract.getLimits();
-    assert.deepEqual([minValue, reserve, minChallenge, maxChallenge], [MIN_VALUE, RESERVE, 600n, BigInt(30 * DAY)]);
+    assert.deepEqual([s.deposit, s.claimed, s.epoch, s.protocolFeeBps], [ton('1'), ton('0.4'), 0n, FEE_BPS]);
+    assert.deepEqual(await channel.contract.getLimits(), {
+        $$type: 'ChannelLimits',
+        minValue: MIN_VALUE,
+        reserve: RESERVE,
+        minChallenge: 600n,
+        maxChallenge: BigInt(30 * DAY),
+        evidenceValue: EVIDENCE_VALUE,
+        maxFeeBps: 2000n,
+    });
 });

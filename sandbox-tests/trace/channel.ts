@@ -1,7 +1,7 @@
 // A channel's life: every operation, every refusal, years of storage, and an action that fails.
 import { Address, Cell, beginCell, external } from '@ton/core';
 import { sign } from '@ton/crypto';
-import { Channel, CLOSE_TAG, RESERVE } from '../support/channel';
+import { Channel, CLOSE_TAG, EVIDENCE_VALUE, MIN_VALUE, RESERVE, evidence } from '../support/channel';
 import { YEAR, bareOp, keys, ton } from '../support/network';
 import { Recorder } from './recorder';
 
@@ -17,7 +17,13 @@ export async function recordChannel(rec: Recorder): Promise<void> {
     await step('top up, nothing', () => channel.sendTopUp(0n));
     await step('claim by the payee', () => channel.claim(ton('0.1')));
     await step('claim by a stranger, with expiry', () => channel.claim({ cumulative: ton('0.2'), validUntil: net.now + 1 }, { from: stranger }));
-    await step('claim with evidence', () => channel.claim({ cumulative: ton('0.25'), evidence: beginCell().storeUint(7, 99).endCell() }));
+    await step('claim with what is no evidence', () => channel.claim({ cumulative: ton('0.22'), evidence: beginCell().storeUint(7, 99).endCell() }));
+    const seen = evidence({ registry: stranger.address, ok: 7n, failed: 1n, latencyMs: 900n });
+    const value = MIN_VALUE + EVIDENCE_VALUE;
+    await step('claim with evidence, low value', () => channel.sendClaim({ cumulative: ton('0.25'), evidence: seen }));
+    await step('claim with evidence', () => channel.claim({ cumulative: ton('0.24'), evidence: seen }, { value }));
+    const nobody = evidence({ registry: new Address(0, Buffer.alloc(32, 9)) });
+    await step('claim with evidence that comes back', () => channel.claim({ cumulative: ton('0.25'), evidence: nobody }, { from: stranger, value }));
     await step('claim, replayed', () => channel.sendClaim(ton('0.25')));
     await step('claim, expired', () => channel.sendClaim({ cumulative: ton('0.3'), validUntil: net.now }));
     await step('claim, another network', () => channel.sendClaim({ cumulative: ton('0.3'), globalId: -239 }));
