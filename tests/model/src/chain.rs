@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use cocoon_devnet::genesis;
 use cocoon_devnet::tvm::{Moment, Rules};
 use cocoon_protocol::UnixSeconds;
+use sha2::{Digest, Sha256};
 use tycho_types::cell::{Cell, CellBuilder, HashBytes, Lazy};
 use tycho_types::models::{
     Account, AccountState, AccountStatus, BouncePhase, ComputePhase, CurrencyCollection, IntAddr, IntMsgInfo,
@@ -257,4 +258,14 @@ fn read(entry: Option<&ShardAccount>) -> (u128, Option<Cell>) {
 /// The address of a contract with this code and this initial data.
 pub fn address_of(init: &StateInit) -> StdAddr {
     StdAddr::new(0, *CellBuilder::build_from(init).expect("two references fit into a cell").repr_hash())
+}
+
+/// The address of a contract with this initial data, from the hash and depth of its code alone.
+pub fn address_from(code_hash: &HashBytes, code_depth: u16, data: &Cell) -> StdAddr {
+    let mut representation = vec![0x02, 0x01, 0x34];
+    representation.extend(code_depth.to_be_bytes());
+    representation.extend(data.repr_depth().to_be_bytes());
+    representation.extend(code_hash.0);
+    representation.extend(data.repr_hash().0);
+    StdAddr::new(0, HashBytes(Sha256::digest(representation).into()))
 }

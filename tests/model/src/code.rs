@@ -14,6 +14,18 @@ pub struct Codes {
     folder: PathBuf,
     /// PayChannel.
     pub channel: Cell,
+    /// FaultReport.
+    pub fault: Cell,
+    /// Governor; it carries the code of its children.
+    pub governor: Cell,
+    /// Proposal.
+    pub proposal: Cell,
+    /// Registry.
+    pub registry: Cell,
+    /// Reputation.
+    pub reputation: Cell,
+    /// StakeAccount.
+    pub stake: Cell,
     empty: Chain,
 }
 
@@ -25,7 +37,17 @@ impl Codes {
 
     /// `NAME.code.boc` of every contract in this folder.
     pub fn from_folder(folder: &Path) -> Result<Self, Failure> {
-        Ok(Self { folder: folder.to_owned(), channel: load(folder, "PayChannel")?, empty: Chain::new()? })
+        Ok(Self {
+            folder: folder.to_owned(),
+            channel: load(folder, "PayChannel")?,
+            fault: load(folder, "FaultReport")?,
+            governor: load(folder, "Governor")?,
+            proposal: load(folder, "Proposal")?,
+            registry: load(folder, "Registry")?,
+            reputation: load(folder, "Reputation")?,
+            stake: load(folder, "StakeAccount")?,
+            empty: Chain::new()?,
+        })
     }
 
     /// A chain without accounts.

@@ -10,6 +10,9 @@ use clap::Parser;
 use cocoon_model::channel::{self, ChannelWorld};
 use cocoon_model::code::Codes;
 use cocoon_model::coverage::{Coverage, Ending};
+use cocoon_model::dao::{self, DaoWorld};
+use cocoon_model::registry::{self, RegistryWorld};
+use cocoon_model::reputation::{self, ReputationWorld};
 use cocoon_model::rng::Rng;
 use cocoon_model::run::{self, Counterexample, World};
 
@@ -52,7 +55,12 @@ fn hexadecimal(text: &str) -> Result<u64, String> {
 }
 
 /// The worlds, and what each must have seen after a long run.
-const WORLDS: &[WorldUnderTest] = &[("channel", play::<ChannelWorld>, channel::EXPECTED)];
+const WORLDS: &[WorldUnderTest] = &[
+    ("channel", play::<ChannelWorld>, channel::EXPECTED),
+    ("dao", play::<DaoWorld>, dao::EXPECTED),
+    ("reputation", play::<ReputationWorld>, reputation::EXPECTED),
+    ("registry", play::<RegistryWorld>, registry::EXPECTED),
+];
 
 type WorldUnderTest = (&'static str, Play, &'static [(&'static str, &'static [Ending])]);
 

@@ -56,6 +56,11 @@ impl Story {
         Self { lines: Some(vec![]) }
     }
 
+    /// True if nobody wants to read it.
+    pub const fn is_silent(&self) -> bool {
+        self.lines.is_none()
+    }
+
     /// Adds a line.
     pub fn tell(&mut self, line: impl FnOnce() -> String) {
         if let Some(lines) = &mut self.lines {

@@ -55,6 +55,80 @@ pub struct Effects {
     pub sends: Vec<Sent>,
 }
 
+/// A message as the contract sees it.
+#[derive(Debug)]
+pub struct Call<'a> {
+    /// Block time.
+    pub now: u32,
+    /// The contract's own address.
+    pub me: &'a StdAddr,
+    /// From.
+    pub sender: &'a StdAddr,
+    /// Value, as the contract sees it.
+    pub value: u128,
+    /// Balance with that value.
+    pub balance: u128,
+    /// Whether it is a message of the contract's own that came back.
+    pub bounced: bool,
+    /// What it says.
+    pub body: &'a Cell,
+}
+
+impl<'a> Call<'a> {
+    /// The message, with what the network made of its value.
+    pub const fn new(now: u32, message: &'a Message, receipt: &Receipt) -> Self {
+        Self {
+            now,
+            me: &message.dst,
+            sender: &message.src,
+            value: receipt.value,
+            balance: receipt.start,
+            bounced: message.bounced,
+            body: &message.body,
+        }
+    }
+
+    /// What was here before the message.
+    pub const fn own(&self) -> u128 {
+        self.balance - self.value
+    }
+
+    /// The first 32 bits of the body, behind the mark of a bounce.
+    pub fn op(&self) -> Option<u32> {
+        let mut body = self.body.as_slice_allow_exotic();
+        if self.bounced {
+            body.load_u32().ok()?;
+        }
+        body.load_u32().ok()
+    }
+}
+
+impl Effects {
+    /// What has to be there for them, without fees.
+    fn spends(&self) -> u128 {
+        let sends = self.sends.iter().map(|sent| match sent.amount {
+            Amount::Exact(amount) | Amount::LessForwarding(amount) => amount,
+            Amount::Rest => 0,
+        });
+        self.keeps.unwrap_or_default() + sends.sum::<u128>()
+    }
+}
+
+/// Accepted: keeps this, to the nano, and sends these.
+pub const fn done(keeps: u128, sends: Vec<Sent>) -> Verdict {
+    Verdict::Done(Effects { keeps: Some(keeps), sends })
+}
+
+/// Accepted: keeps the value, less gas, and sends nothing.
+pub const fn kept() -> Verdict {
+    Verdict::Done(Effects { keeps: None, sends: vec![] })
+}
+
+/// Refused; the specification does not say with which code.
+pub const fn malformed() -> Verdict {
+    Verdict::Refused(vec![])
+}
+
 /// What must happen.
 #[derive(Clone, Debug)]
 pub enum Verdict {
@@ -114,6 +188,8 @@ pub fn judge(receipt: &Receipt, verdict: &Verdict, message: &Message, least: u12
     match (verdict, ending) {
         (_, Ending::NoGas) if receipt.value < least => Ok(ending),
         (Verdict::Done(effects), Ending::Done) => done_alike(receipt, effects).map(|()| ending),
+        // What must stay here and what must be sent is more than there is, or so nearly that fees decide.
+        (Verdict::Done(effects), Ending::NoAction) if effects.spends() + least > receipt.start => Ok(ending),
         (Verdict::Refused(codes), Ending::Refused(code)) if codes.is_empty() || codes.contains(&code) => Ok(ending),
         (Verdict::Refused(codes), Ending::NoContract) if codes.is_empty() => Ok(ending),
         _ => complain(format!("ended with “{ending}”")),

@@ -1,12 +1,13 @@
 //! What people do with channels.
 
-use tycho_types::cell::{Cell, CellFamily};
+use tycho_types::cell::{Cell, CellBuilder, CellFamily, HashBytes};
+use tycho_types::models::StdAddr;
 
 use crate::cells::{MAX_COINS, Reader, Writer, ton};
 use crate::chain::{Chain, Message};
 use crate::rng::Rng;
 
-use super::model::{CENT, MIN_VALUE, RESERVE, distorted, op};
+use super::model::{CENT, EVIDENCE_VALUE, MIN_VALUE, RESERVE, distorted, op};
 use super::{ChannelWorld, Signed};
 
 /// One step.
@@ -149,7 +150,13 @@ fn top_up(world: &ChannelWorld, place: usize, rng: &mut Rng) -> Message {
 }
 
 /// A voucher as it should be.
-pub fn voucher_for(world: &mut ChannelWorld, place: usize, cumulative: u128, valid_until: u32) -> Signed {
+pub fn voucher_for(
+    world: &mut ChannelWorld,
+    place: usize,
+    cumulative: u128,
+    valid_until: u32,
+    evidence: Option<Cell>,
+) -> Signed {
     let channel = &mut world.channels[place];
     channel.signed = channel.signed.max(cumulative);
     let cell = Writer::op(op::VOUCHER)
@@ -157,7 +164,7 @@ pub fn voucher_for(world: &mut ChannelWorld, place: usize, cumulative: u128, val
         .address(&channel.model.address)
         .coins(cumulative)
         .uint(valid_until.into(), 32)
-        .maybe(None)
+        .maybe(evidence)
         .end();
     let label = format!("up to {} on channel {place}, until {valid_until}", ton(cumulative));
     let signed = Signed { signature: world.people[channel.payer].sign(&cell), cell, valid_until, label };
@@ -193,7 +200,8 @@ fn any_voucher(world: &mut ChannelWorld, place: usize, rng: &mut Rng) -> Signed 
         _ => 0,
     };
     if !rng.chance(30) {
-        return voucher_for(world, place, cumulative, valid_until);
+        let evidence = if rng.chance(40) { Some(evidence(rng)) } else { None };
+        return voucher_for(world, place, cumulative, valid_until, evidence);
     }
     forged_voucher(world, place, cumulative, valid_until, rng)
 }
@@ -227,7 +235,7 @@ fn forged_voucher(world: &mut ChannelWorld, place: usize, cumulative: u128, vali
     let other = rng.index(world.channels.len());
     let channel = &world.channels[place];
     let named = if flaw == Flaw::Channel { &world.channels[other].model.address } else { &channel.model.address };
-    let evidence = if flaw == Flaw::Evidence { Some(Writer::op(rng.next() as u32).end()) } else { None };
+    let evidence = if flaw == Flaw::Evidence { Some(not_quite_evidence(rng)) } else { None };
     let mut cell = Writer::op(if flaw == Flaw::Tag { *rng.pick(&[op::CLOSE, 0, op::CLAIM]) } else { op::VOUCHER })
         .int32(if flaw == Flaw::Network { *rng.pick(&[-239, -3, 0]) } else { Chain::NETWORK })
         .address(named)
@@ -262,6 +270,52 @@ fn forged_voucher(world: &mut ChannelWorld, place: usize, cumulative: u128, vali
     signed
 }
 
+/// Evidence for some registry.
+fn evidence(rng: &mut Rng) -> Cell {
+    Writer::op(op::EVIDENCE)
+        .address(&registry(rng))
+        .uint(rng.magnitude(64), 64)
+        .uint(rng.magnitude(64), 64)
+        .uint(rng.magnitude(64), 64)
+        .end()
+}
+
+fn registry(rng: &mut Rng) -> StdAddr {
+    StdAddr::new(0, HashBytes([rng.below(3) as u8; 32]))
+}
+
+/// A cell that a careless or hostile payer puts where evidence belongs.
+fn not_quite_evidence(rng: &mut Rng) -> Cell {
+    match rng.below(6) {
+        0 => distorted(&evidence(rng), rng.next()),
+        1 => Writer::op(op::EVIDENCE).address(&StdAddr::new(-1, HashBytes::ZERO)).uint(0, 96).uint(0, 96).end(),
+        2 => Writer::op(op::VOUCHER).address(&registry(rng)).uint(0, 96).uint(0, 96).end(),
+        // A reference to a library, which nobody can read.
+        3 => {
+            let mut b = CellBuilder::new();
+            b.set_exotic(true);
+            b.store_u8(2).and_then(|()| b.store_u256(&HashBytes(rng.bytes32()))).expect("264 bits fit into a cell");
+            b.build().expect("this is how a library cell looks")
+        }
+        4 => Cell::empty_cell(),
+        // No address, in as many bits.
+        _ => Writer::op(op::EVIDENCE).uint(0, 75).uint(rng.magnitude(64), 96).uint(0, 96).uint(0, 96).uint(0, 96).end(),
+    }
+}
+
+/// The message as it comes back from a registry that did not take it.
+pub fn returned(sent: &Message) -> Message {
+    let mut said = sent.body.as_slice_allow_exotic();
+    let mut first = [0; 32];
+    said.load_raw(&mut first, 256).expect("what the channel sends is longer");
+    let body = Writer::op(u32::MAX).word(&first).end();
+    // Gas and the way back are gone; sometimes nearly everything.
+    let query = u128::from(first[11]);
+    let value = if query % 8 == 0 { sent.value / 100_000 } else { sent.value - sent.value / 10 };
+    let (src, dst) = (sent.dst.clone(), sent.src.clone());
+    Message { src, dst, value, bounce: false, bounced: true, init: None, body }
+}
+
 /// A signature with a flipped bit, or with the group's order added to its scalar (attack 7).
 fn spoiled(mut signature: [u8; 64], flaw: Flaw, rng: &mut Rng) -> [u8; 64] {
     if flaw == Flaw::Bit {
@@ -285,9 +339,9 @@ fn spoiled(mut signature: [u8; 64], flaw: Flaw, rng: &mut Rng) -> [u8; 64] {
 /// The payee, or anybody, claims with enough money for everything.
 pub fn claim(world: &ChannelWorld, place: usize, who: usize, voucher: &Signed) -> Message {
     let model = &world.channels[place].model;
-    let body = Writer::op(op::CLAIM).uint(7, 64).signature(&voucher.signature).cell(voucher.cell.clone()).end();
+    let body = Writer::op(op::CLAIM).uint(u128::from(voucher.signature[0] % 64), 64).signature(&voucher.signature).cell(voucher.cell.clone()).end();
     // Should storage have eaten into the deposit, this makes good for it.
-    message(world, place, who, 10 * CENT + model.left(), body)
+    message(world, place, who, 20 * CENT + model.left(), body)
 }
 
 fn any_claim(world: &mut ChannelWorld, place: usize, rng: &mut Rng) -> Message {
@@ -300,7 +354,9 @@ fn any_claim(world: &mut ChannelWorld, place: usize, rng: &mut Rng) -> Message {
         // Around what an eroded channel lacks.
         0 => (channel.model.left() + MIN_VALUE).saturating_sub(balance).max(MIN_VALUE),
         1 => (channel.model.left() + MIN_VALUE).saturating_sub(balance + 1).max(MIN_VALUE),
-        2..=6 => 5 * CENT,
+        2 => MIN_VALUE + EVIDENCE_VALUE,
+        3 => MIN_VALUE + EVIDENCE_VALUE - 1,
+        4..=6 => 15 * CENT,
         _ => message.value,
     };
     message

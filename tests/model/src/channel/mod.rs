@@ -15,9 +15,9 @@ use crate::coverage::{Coverage, Ending};
 use crate::keys::Person;
 use crate::rng::Rng;
 use crate::run::{Failure, Story, World};
-use crate::verdict::{Verdict, judge};
+use crate::verdict::{Call, Verdict, judge};
 
-use self::model::{Call, Channel, MAX_CHALLENGE, MIN_CHALLENGE, RESERVE, Terms, code};
+use self::model::{Channel, MAX_CHALLENGE, MIN_CHALLENGE, RESERVE, Terms, code};
 
 /// From this value on, in nanotons, a message pays for any refusal.
 const LEAST: u128 = 10_000_000;
@@ -136,6 +136,7 @@ pub const EXPECTED: &[(&str, &[Ending])] = &[
             Ending::Refused(code::STALE),
         ],
     ),
+    ("EvidenceBounce", &[Ending::Done, Ending::NoGas]),
     ("Nonsense", &[Ending::Refused(130), Ending::NoContract]),
 ];
 
@@ -157,10 +158,11 @@ impl World for ChannelWorld {
                 payee_key: people[payee].public(),
                 challenge: *rng.pick(&[MIN_CHALLENGE, 3600, 86_400, MAX_CHALLENGE]),
                 salt: i as u64,
-                fee_bps: 0,
+                fee_bps: *rng.pick(&[0, 1, 100, 2000]),
             };
             if i > 1 && rng.chance(25) {
-                match rng.below(5) {
+                match rng.below(6) {
+                    5 => terms.fee_bps = *rng.pick(&[2001, 10_000, 65_535]),
                     0 => terms.challenge = MIN_CHALLENGE - 1,
                     1 => terms.challenge = MAX_CHALLENGE + 1,
                     2 => terms.challenge = u32::MAX,
@@ -209,7 +211,7 @@ impl World for ChannelWorld {
             let (payer, payee) = (channel.payer, channel.payee);
             let want = channel.signed.min(channel.model.deposit);
             if want > channel.model.claimed {
-                let voucher = actions::voucher_for(self, place, want, 0);
+                let voucher = actions::voucher_for(self, place, want, 0, None);
                 self.exit(actions::claim(self, place, payee, &voucher), "Claim", coverage)?;
                 self.must(place, |c| c.claimed == want, "I5: the payee is not paid in one transaction")?;
             }
@@ -282,13 +284,7 @@ impl ChannelWorld {
         let absent = data.is_none() && (message.init.is_none() || (tracked.frozen && !tracked.model.is_pristine()));
         let receipt = self.chain.deliver(message)?;
         coverage.transactions += 1;
-        let call = Call {
-            now: self.chain.now,
-            sender: &message.src,
-            value: receipt.value,
-            balance: receipt.start,
-            body: &message.body,
-        };
+        let call = Call::new(self.chain.now, message, &receipt);
         let tracked = &mut self.channels[place];
         tracked.storage += receipt.storage;
         tracked.frozen = receipt.frozen;
@@ -312,6 +308,10 @@ impl ChannelWorld {
             }
             tracked.invariants(&before)?;
         }
+        // What goes to a registry may come back.
+        let forwarded = receipt.out.iter().filter(|m| m.bounce && !m.bounced);
+        self.queue.extend(forwarded.map(|sent| ("EvidenceBounce", actions::returned(sent))));
+        let tracked = &self.channels[place];
         tracked.funded(receipt.after)?;
         Ok(ending)
     }

@@ -1,12 +1,12 @@
 //! The payment channel as the specification describes it.
 
-use tycho_types::cell::{Cell, CellBuilder, CellFamily};
+use tycho_types::cell::{Cell, CellBuilder, CellFamily, CellType};
 use tycho_types::models::{StateInit, StdAddr};
 
 use crate::cells::{MAX_COINS, Reader, Writer};
 use crate::chain::{Chain, address_of};
 use crate::keys::is_signed;
-use crate::verdict::{Amount, Effects, Reasons, Sent, Verdict};
+use crate::verdict::{Amount, Call, Reasons, Sent, Verdict, done};
 
 /// Nanotons in a hundredth of a Toncoin.
 pub const CENT: u128 = 10_000_000;
@@ -19,6 +19,14 @@ pub const RESERVE: u128 = 4 * CENT;
 pub const MIN_CHALLENGE: u32 = 600;
 /// Longest challenge period, in seconds.
 pub const MAX_CHALLENGE: u32 = 30 * 86_400;
+
+/// The highest part of a claim that may burn, in hundredths of a percent.
+pub const MAX_FEE_BPS: u16 = 2000;
+/// What a claim with evidence needs beside the least value.
+pub const EVIDENCE_VALUE: u128 = 10 * CENT;
+
+/// Where fees go: an address to which nobody can have a key.
+pub const BURN: StdAddr = StdAddr::new(0, tycho_types::cell::HashBytes::ZERO);
 
 /// Operations.
 pub mod op {
@@ -34,6 +42,8 @@ pub mod op {
     pub const EXCESSES: u32 = 0xd532_76db;
     pub const VOUCHER: u32 = 0x5643_4831;
     pub const CLOSE: u32 = 0x434c_5331;
+    pub const EVIDENCE: u32 = 0x4556_4432;
+    pub const SETTLED: u32 = 0x5247_0031;
 }
 
 /// Error codes.
@@ -80,7 +90,7 @@ pub struct Terms {
 impl Terms {
     /// The cell in the channel's data.
     pub fn cell(&self) -> Cell {
-        let second = Writer::default().word(&self.payee_key);
+        let second = Writer::default().word(&self.payee_key).uint(self.fee_bps.into(), 16);
         Writer::default()
             .address(&self.payer)
             .address(&self.payee)
@@ -93,6 +103,7 @@ impl Terms {
 
     fn acceptable(&self) -> bool {
         (MIN_CHALLENGE..=MAX_CHALLENGE).contains(&self.challenge)
+            && self.fee_bps <= MAX_FEE_BPS
             && self.payer.workchain == 0
             && self.payee.workchain == 0
     }
@@ -105,6 +116,8 @@ pub struct Books {
     pub topped_up: u128,
     /// Claimed: what the payee got and what burned.
     pub paid: u128,
+    /// What burned of it.
+    pub burned: u128,
     /// Returned to the payer by settlements, fees and reserve apart.
     pub refunded: u128,
 }
@@ -130,20 +143,6 @@ pub struct Channel {
     pub epoch: u32,
     /// Sums.
     pub books: Books,
-}
-
-/// A message as the contract sees it.
-pub struct Call<'a> {
-    /// Block time.
-    pub now: u32,
-    /// From.
-    pub sender: &'a StdAddr,
-    /// Value, as the contract sees it.
-    pub value: u128,
-    /// Balance with that value.
-    pub balance: u128,
-    /// What it says.
-    pub body: &'a Cell,
 }
 
 impl Channel {
@@ -191,6 +190,9 @@ impl Channel {
         let mut next = self.clone();
         next.deployed = true;
         let mut body = Reader::new(call.body);
+        if call.bounced {
+            return (next.evidence_returned(call, &mut body), next);
+        }
         let verdict = match body.u32() {
             Ok(op::TOP_UP) => next.top_up(call, &mut body),
             Ok(op::CLAIM) => next.claim(call, &mut body),
@@ -227,7 +229,6 @@ impl Channel {
             return Verdict::Refused(vec![]);
         };
         let mut reasons = Reasons::default();
-        reasons.when(call.value < MIN_VALUE, code::LOW_VALUE);
         reasons.when(!is_signed(&voucher, &signature, &self.terms.payer_key), code::BAD_SIGNATURE);
         let read = || -> Result<_, tycho_types::error::Error> {
             let mut r = Reader::new(&voucher);
@@ -235,11 +236,13 @@ impl Channel {
             r.end()?;
             Ok(read)
         };
-        let Ok((tag, network, channel, cumulative, valid_until, _evidence)) = read() else {
-            reasons.when(true, code::BAD_FORMAT);
-            reasons.malformed();
-            return reasons.verdict().unwrap_or(Verdict::Refused(vec![]));
+        let Ok((tag, network, channel, cumulative, valid_until, evidence)) = read() else {
+            return Verdict::Refused(vec![]);
         };
+        // Evidence goes to the registry that it names. What is no evidence stands in nobody's way.
+        let registry = evidence.as_ref().and_then(registry_of);
+        let needed = if registry.is_some() { MIN_VALUE + EVIDENCE_VALUE } else { MIN_VALUE };
+        reasons.when(call.value < needed, code::LOW_VALUE);
         reasons.when(tag != op::VOUCHER, code::BAD_FORMAT);
         reasons.when(network != Chain::NETWORK, code::OTHER_NETWORK);
         reasons.when(channel != self.address, code::OTHER_CHANNEL);
@@ -247,22 +250,51 @@ impl Channel {
         let target = cumulative.min(self.deposit);
         let amount = target.saturating_sub(self.claimed);
         reasons.when(amount == 0, code::NOTHING_NEW);
-        reasons.when(call.balance < amount + MIN_VALUE, code::ERODED);
+        reasons.when(call.balance < amount + needed, code::ERODED);
         if let Some(refused) = reasons.verdict() {
             return refused;
         }
         self.claimed = target;
         self.books.paid += amount;
-        let paid = Writer::op(op::PAID).uint(query.into(), 64).coins(amount).coins(target).end();
+        let fee = amount * u128::from(self.terms.fee_bps) / 10_000;
+        self.books.burned += fee;
+        let paid = Writer::op(op::PAID).uint(query.into(), 64).coins(amount).coins(target).coins(fee).end();
         // I7: storage may have eaten into what is left for the payer, never into the payee's money.
         let keeps = (call.balance - call.value).saturating_sub(amount);
         let payee = self.terms.payee.clone();
-        if *call.sender == payee {
-            done(keeps, vec![Sent::plain(payee, Amount::Rest, paid)])
-        } else {
-            let rest = Sent::plain(call.sender.clone(), Amount::Rest, excesses(query));
-            done(keeps, vec![Sent::plain(payee, Amount::Exact(amount), paid), rest])
+        let mut sends = vec![];
+        if fee > 0 {
+            sends.push(Sent::plain(BURN, Amount::Exact(fee), Cell::empty_cell()));
         }
+        let caller = call.sender.clone();
+        match (registry, evidence) {
+            (Some(registry), Some(evidence)) => {
+                let settled = Writer::op(op::SETTLED)
+                    .uint(query.into(), 64)
+                    .coins(amount)
+                    .address(&caller)
+                    .cell(self.terms.cell())
+                    .cell(evidence)
+                    .end();
+                sends.push(Sent::plain(payee, Amount::Exact(amount - fee), paid));
+                sends.push(Sent::bouncing(registry, Amount::Rest, settled));
+            }
+            _ if caller == payee => sends.push(Sent::plain(payee, Amount::Rest, paid)),
+            _ => {
+                sends.push(Sent::plain(payee, Amount::Exact(amount - fee), paid));
+                sends.push(Sent::plain(caller, Amount::Rest, excesses(query)));
+            }
+        }
+        done(keeps, sends)
+    }
+
+    /// The registry did not take the evidence: what is left of the claim's value goes to the payee.
+    fn evidence_returned(&self, call: &Call<'_>, body: &mut Reader<'_>) -> Verdict {
+        let (Ok(u32::MAX), Ok(op::SETTLED), Ok(query)) = (body.u32(), body.u32(), body.uint(64)) else {
+            return Verdict::Refused(vec![]);
+        };
+        let sends = vec![Sent::plain(self.terms.payee.clone(), Amount::Rest, excesses(query))];
+        done(call.balance - call.value, sends)
     }
 
     fn request_close(&mut self, call: &Call<'_>, body: &mut Reader<'_>) -> Verdict {
@@ -335,8 +367,17 @@ impl Channel {
     }
 }
 
-fn done(keeps: u128, sends: Vec<Sent>) -> Verdict {
-    Verdict::Done(Effects { keeps: Some(keeps), sends })
+/// The registry that evidence names; none if the cell is not evidence.
+fn registry_of(evidence: &Cell) -> Option<StdAddr> {
+    if evidence.cell_type() != CellType::Ordinary {
+        return None;
+    }
+    let mut r = Reader::new(evidence);
+    let tag = r.u32().ok()?;
+    let registry = r.address().ok()?;
+    let counters = [r.uint(64), r.uint(64), r.uint(64)];
+    let whole = r.end().is_ok() && counters.iter().all(Result::is_ok);
+    (whole && tag == op::EVIDENCE && registry.workchain == 0).then_some(registry)
 }
 
 fn excesses(query: u64) -> Cell {
