@@ -2,11 +2,13 @@
 //! The `Governor` contract.
 
 pub use super::shared::{
-    Action, AddStake, BondReturned, CastVote, CloseProposal, Deposit, Excesses, Execute, ExecuteProposal,
-    ExitConfirmed, ForgetNode, GovernorParams, GovernorState, Lot, Node, NodeAuth, OpenProposal, ProposalExecuted,
-    ProposalExists, ProposalOpened, ProposalState, ProposalTerms, Propose, RegisterNode, RemoveStake, RetireNode,
-    SetGovernorParams, SetUpGovernor, StakeActive, StakeConfirmed, StakeLeaving, StakeReturned, StakeState,
-    SubmitProposal, Unbond, Vote, VoteCounted, Withdraw,
+    Acceptance, Action, AddStake, BondReturned, Books, CastVote, CloseProposal, CommitFault, Commitment, Deposit,
+    Excesses, Execute, ExecuteProposal, ExitConfirmed, FaultRewarded, FaultState, ForgetNode, GovernorParams,
+    GovernorState, Lot, Node, NodeAuth, NodeSlashed, OpenProposal, ProposalDetails, ProposalExecuted, ProposalExists,
+    ProposalOpened, ProposalState, ProposalTerms, Propose, ProveFault, PunishNode, Receipt, RegisterNode, RemoveStake,
+    RetireNode, RevealFault, RevokedUse, SetGovernorParams, SetRegistry, SetUpGovernor, SlashNode, SlashStake, Slashed,
+    SplitAddress, StakeActive, StakeCode, StakeConfirmed, StakeLeaving, StakeReturned, StakeState, SubmitProposal,
+    Unbond, Vote, VoteCounted, Withdraw,
 };
 use crate::codec::At;
 use crate::codec::Format;
@@ -25,8 +27,8 @@ pub const CODE: &[u8] = include_bytes!("../../artifacts/Governor.code.boc");
 
 /// Hash of the code: accounts with another one are not this contract.
 pub const CODE_HASH: HashBytes = HashBytes([
-    0x83, 0x62, 0x7f, 0xf7, 0x48, 0x32, 0x31, 0xce, 0x10, 0xcf, 0xc4, 0xed, 0x28, 0x5d, 0x86, 0x67, 0x0f, 0x30, 0xed,
-    0x07, 0x1c, 0xee, 0x5d, 0xf3, 0x00, 0xc1, 0x23, 0xd1, 0x38, 0x4b, 0x72, 0x97,
+    0xee, 0xe2, 0xf7, 0x1c, 0x1f, 0x19, 0x82, 0x06, 0x8e, 0xd8, 0x91, 0x79, 0xcf, 0x05, 0x1c, 0xa5, 0x80, 0x91, 0xa1,
+    0xed, 0x5c, 0x80, 0x49, 0xf5, 0xef, 0xb9, 0x7d, 0xca, 0xac, 0x4d, 0x27, 0x2a,
 ]);
 
 /// The compiled code.
@@ -56,6 +58,8 @@ pub struct Data {
     pub leaving: Tokens,
     /// `proposals`: uint32.
     pub proposals: u32,
+    /// `registry`: address?.
+    pub registry: Option<StdAddr>,
 }
 
 impl Data {
@@ -72,8 +76,8 @@ impl Data {
 
 impl AbiStruct for Data {
     const NAME: &'static str = "Governor.Data";
-    const NESTED: usize = 9;
-    const FLAT: usize = 17;
+    const NESTED: usize = 10;
+    const FLAT: usize = 18;
 
     fn store(&self, b0: &mut CellBuilder) -> Result<(), AbiError> {
         <codec::Uint<u64, 64>>::store(&self.salt, b0).at("salt")?;
@@ -85,6 +89,9 @@ impl AbiStruct for Data {
         <codec::Coins>::store(&self.joining, b0).at("joining")?;
         <codec::Coins>::store(&self.leaving, b0).at("leaving")?;
         <codec::Uint<u32, 32>>::store(&self.proposals, b0).at("proposals")?;
+        let mut b1 = CellBuilder::new();
+        <codec::OptAddress>::store(&self.registry, &mut b1).at("registry")?;
+        b0.store_reference(b1.build()?)?;
         Ok(())
     }
 
@@ -98,7 +105,11 @@ impl AbiStruct for Data {
         let joining = <codec::Coins>::load(s0, budget).at("joining")?;
         let leaving = <codec::Coins>::load(s0, budget).at("leaving")?;
         let proposals = <codec::Uint<u32, 32>>::load(s0, budget).at("proposals")?;
-        Ok(Self { salt, epoch_length, params, ready, epoch, total, joining, leaving, proposals })
+        budget.spend()?;
+        let mut s1 = s0.load_reference_as_slice()?;
+        let registry = <codec::OptAddress>::load(&mut s1, budget).at("registry")?;
+        codec::expect_end(&s1)?;
+        Ok(Self { salt, epoch_length, params, ready, epoch, total, joining, leaving, proposals, registry })
     }
 
     fn pop(r: &mut StackReader) -> Result<Self, AbiError> {
@@ -111,7 +122,8 @@ impl AbiStruct for Data {
         let joining = <codec::Coins>::pop(r).at("joining")?;
         let leaving = <codec::Coins>::pop(r).at("leaving")?;
         let proposals = <codec::Uint<u32, 32>>::pop(r).at("proposals")?;
-        Ok(Self { salt, epoch_length, params, ready, epoch, total, joining, leaving, proposals })
+        let registry = <codec::OptAddress>::pop(r).at("registry")?;
+        Ok(Self { salt, epoch_length, params, ready, epoch, total, joining, leaving, proposals, registry })
     }
 
     fn push(&self, out: &mut Vec<StackValue>) -> Result<(), AbiError> {
@@ -124,6 +136,7 @@ impl AbiStruct for Data {
         <codec::Coins>::push(&self.joining, out).at("joining")?;
         <codec::Coins>::push(&self.leaving, out).at("leaving")?;
         <codec::Uint<u32, 32>>::push(&self.proposals, out).at("proposals")?;
+        <codec::OptAddress>::push(&self.registry, out).at("registry")?;
         Ok(())
     }
 
@@ -139,6 +152,7 @@ impl AbiStruct for Data {
             joining: <codec::Coins>::sample(g),
             leaving: <codec::Coins>::sample(g),
             proposals: <codec::Uint<u32, 32>>::sample(g),
+            registry: <codec::OptAddress>::sample(g),
         }
     }
 }
@@ -262,6 +276,7 @@ pub const ERRORS: &[(i32, &str, &str)] = &[
         "The bundle or its description is too long, an action has too little gas, or it says what only the governor itself may say.",
     ),
     (1209, "ERR_GOVERNOR_POOR", "The treasury holds too little for the amounts that the actions send."),
+    (1210, "ERR_GOVERNOR_NOT_REGISTRY", "The sender is not the registry whose word counts."),
     (1300, "ERR_PROPOSAL_LOW_VALUE", "The message carries less value than the operation needs."),
     (1301, "ERR_PROPOSAL_NOT_GOVERNOR", "Only the governor may say this."),
     (
@@ -298,6 +313,33 @@ pub const ERRORS: &[(i32, &str, &str)] = &[
     (1416, "ERR_STAKE_NODE_LOCKED", "The node is not retired, or its record is still needed for fault proofs."),
     (1417, "ERR_STAKE_NODE_RETIRED", "The node is retired: forget it first, or use a fresh key."),
     (1418, "ERR_STAKE_BOND_LOWERED", "A bond must be above zero and may only be raised while the node is registered."),
+    (1419, "ERR_STAKE_NODE_SLASHED", "The node was slashed: its key is worthless here for ever."),
+    (
+        1420,
+        "ERR_STAKE_NODE_FREE",
+        "The node was retired longer ago than the unbonding delay, so nothing answers for it any more.",
+    ),
+    (1421, "ERR_STAKE_LOT_TOO_LARGE", "There is less in the lot than was asked for."),
+    (1600, "ERR_FAULT_LOW_VALUE", "The message carries less value than the operation needs."),
+    (1601, "ERR_FAULT_NOT_REPORTER", "Only the reporter may do this."),
+    (1602, "ERR_FAULT_COMMITTED", "Something is committed here already: a second proof is a second report."),
+    (1603, "ERR_FAULT_OTHER_COMMITMENT", "Salt and proof are not those that were committed to."),
+    (1604, "ERR_FAULT_TOO_EARLY", "Nothing was committed, or FAULT_MIN_WAIT is not over."),
+    (1605, "ERR_FAULT_TOO_LATE", "FAULT_MAX_WAIT is over: commit again, with another salt."),
+    (
+        1610,
+        "ERR_FAULT_NOT_REPORT",
+        "The sender is not the FaultReport of the reporter and the commitment that it names (attack 58).",
+    ),
+    (1611, "ERR_FAULT_OTHER_KIND", "The proof is of a kind that this contract does not judge."),
+    (
+        1612,
+        "ERR_FAULT_BAD_FORMAT",
+        "A cell of the proof is of another kind than it must be, or has something after its fields.",
+    ),
+    (1613, "ERR_FAULT_BAD_SIGNATURE", "Something in the proof is not signed by the key that is accused."),
+    (1614, "ERR_FAULT_OTHER_NETWORK", "Something in the proof was signed for another network (attack 55)."),
+    (1615, "ERR_FAULT_NO_CONTRADICTION", "What was signed does not contradict itself: nobody is to blame."),
 ];
 
 /// The message carries less value than the operation needs.
@@ -320,6 +362,8 @@ pub const ERR_GOVERNOR_BELOW_THRESHOLD: i32 = 1207;
 pub const ERR_GOVERNOR_BAD_ACTIONS: i32 = 1208;
 /// The treasury holds too little for the amounts that the actions send.
 pub const ERR_GOVERNOR_POOR: i32 = 1209;
+/// The sender is not the registry whose word counts.
+pub const ERR_GOVERNOR_NOT_REGISTRY: i32 = 1210;
 /// The message carries less value than the operation needs.
 pub const ERR_PROPOSAL_LOW_VALUE: i32 = 1300;
 /// Only the governor may say this.
@@ -376,6 +420,36 @@ pub const ERR_STAKE_NODE_LOCKED: i32 = 1416;
 pub const ERR_STAKE_NODE_RETIRED: i32 = 1417;
 /// A bond must be above zero and may only be raised while the node is registered.
 pub const ERR_STAKE_BOND_LOWERED: i32 = 1418;
+/// The node was slashed: its key is worthless here for ever.
+pub const ERR_STAKE_NODE_SLASHED: i32 = 1419;
+/// The node was retired longer ago than the unbonding delay, so nothing answers for it any more.
+pub const ERR_STAKE_NODE_FREE: i32 = 1420;
+/// There is less in the lot than was asked for.
+pub const ERR_STAKE_LOT_TOO_LARGE: i32 = 1421;
+/// The message carries less value than the operation needs.
+pub const ERR_FAULT_LOW_VALUE: i32 = 1600;
+/// Only the reporter may do this.
+pub const ERR_FAULT_NOT_REPORTER: i32 = 1601;
+/// Something is committed here already: a second proof is a second report.
+pub const ERR_FAULT_COMMITTED: i32 = 1602;
+/// Salt and proof are not those that were committed to.
+pub const ERR_FAULT_OTHER_COMMITMENT: i32 = 1603;
+/// Nothing was committed, or FAULT_MIN_WAIT is not over.
+pub const ERR_FAULT_TOO_EARLY: i32 = 1604;
+/// FAULT_MAX_WAIT is over: commit again, with another salt.
+pub const ERR_FAULT_TOO_LATE: i32 = 1605;
+/// The sender is not the FaultReport of the reporter and the commitment that it names (attack 58).
+pub const ERR_FAULT_NOT_REPORT: i32 = 1610;
+/// The proof is of a kind that this contract does not judge.
+pub const ERR_FAULT_OTHER_KIND: i32 = 1611;
+/// A cell of the proof is of another kind than it must be, or has something after its fields.
+pub const ERR_FAULT_BAD_FORMAT: i32 = 1612;
+/// Something in the proof is not signed by the key that is accused.
+pub const ERR_FAULT_BAD_SIGNATURE: i32 = 1613;
+/// Something in the proof was signed for another network (attack 55).
+pub const ERR_FAULT_OTHER_NETWORK: i32 = 1614;
+/// What was signed does not contradict itself: nobody is to blame.
+pub const ERR_FAULT_NO_CONTRADICTION: i32 = 1615;
 
 /// Name and meaning of an exit code, if it is known.
 pub fn error_name(code: i32) -> Option<(&'static str, &'static str)> {

@@ -3,8 +3,9 @@
 
 pub use super::shared::{
     Action, AddStake, BondReturned, CastVote, CloseProposal, Excesses, Execute, ExecuteProposal, GovernorParams,
-    GovernorState, OpenProposal, ProposalExecuted, ProposalExists, ProposalOpened, ProposalState, ProposalTerms,
-    RemoveStake, SetGovernorParams, SetUpGovernor, SubmitProposal, VoteCounted,
+    GovernorState, OpenProposal, ProposalDetails, ProposalExecuted, ProposalExists, ProposalOpened, ProposalState,
+    ProposalTerms, PunishNode, RemoveStake, SetGovernorParams, SetRegistry, SetUpGovernor, SlashStake, SplitAddress,
+    StakeCode, SubmitProposal, VoteCounted,
 };
 use crate::codec::At;
 use crate::codec::Format;
@@ -16,15 +17,14 @@ use tycho_types::cell::HashBytes;
 use tycho_types::cell::{Cell, CellBuilder, CellSlice};
 use tycho_types::models::StateInit;
 use tycho_types::models::StdAddr;
-use tycho_types::num::Tokens;
 
 /// The compiled code, as a bag of cells.
 pub const CODE: &[u8] = include_bytes!("../../artifacts/Proposal.code.boc");
 
 /// Hash of the code: accounts with another one are not this contract.
 pub const CODE_HASH: HashBytes = HashBytes([
-    0x1b, 0x87, 0xe5, 0x5d, 0xe4, 0x5a, 0xe5, 0xf9, 0x6a, 0xd2, 0xc3, 0xd0, 0x1a, 0xc0, 0x68, 0x21, 0x37, 0xe2, 0x3e,
-    0xd5, 0x90, 0x20, 0x9f, 0xce, 0xd4, 0x44, 0xf7, 0xd6, 0xe2, 0x47, 0x1e, 0xa9,
+    0xcd, 0xca, 0x6f, 0x64, 0x53, 0x95, 0xc9, 0x9a, 0x98, 0x6d, 0x2e, 0xfc, 0x67, 0x22, 0xfc, 0xdf, 0xe1, 0x79, 0xc1,
+    0x1c, 0xb4, 0xff, 0x97, 0x01, 0xd8, 0xee, 0x3a, 0x84, 0xd3, 0x5e, 0x62, 0x40,
 ]);
 
 /// The compiled code.
@@ -38,34 +38,32 @@ pub fn code() -> Cell {
 pub struct Data {
     /// `governor`: address.
     pub governor: StdAddr,
-    /// `id`: uint256.
-    pub id: HashBytes,
     /// `stage`: uint8.
     pub stage: u8,
+    /// `startsAt`: uint32.
+    pub starts_at: u32,
     /// `endsAt`: uint32.
     pub ends_at: u32,
+    /// `snapshot`: uint32.
+    pub snapshot: u32,
+    /// `lateExtension`: uint32.
+    pub late_extension: u32,
     /// `extended`: bool.
     pub extended: bool,
-    /// `yes`: coins.
-    pub yes: Tokens,
-    /// `no`: coins.
-    pub no: Tokens,
-    /// `abstain`: coins.
-    pub abstain: Tokens,
-    /// `bond`: coins.
-    pub bond: Tokens,
+    /// `yes`: uint64.
+    pub yes: u64,
+    /// `no`: uint64.
+    pub no: u64,
+    /// `abstain`: uint64.
+    pub abstain: u64,
+    /// `quorum`: uint64.
+    pub quorum: u64,
     /// `stakeCodeHash`: uint256.
     pub stake_code_hash: HashBytes,
     /// `stakeCodeDepth`: uint16.
     pub stake_code_depth: u16,
-    /// `executor`: address?.
-    pub executor: Option<StdAddr>,
-    /// `terms`: ^cell?.
-    pub terms: Option<Cell>,
-    /// `actions`: ^cell?.
-    pub actions: Option<Cell>,
-    /// `metadata`: ^cell?.
-    pub metadata: Option<Cell>,
+    /// `details`: ^cell.
+    pub details: Cell,
 }
 
 impl Data {
@@ -82,119 +80,108 @@ impl Data {
 
 impl AbiStruct for Data {
     const NAME: &'static str = "Proposal.Data";
-    const NESTED: usize = 15;
-    const FLAT: usize = 15;
+    const NESTED: usize = 14;
+    const FLAT: usize = 14;
 
     fn store(&self, b0: &mut CellBuilder) -> Result<(), AbiError> {
         <codec::Address>::store(&self.governor, b0).at("governor")?;
-        <codec::Uint256>::store(&self.id, b0).at("id")?;
         <codec::Uint<u8, 8>>::store(&self.stage, b0).at("stage")?;
+        <codec::Uint<u32, 32>>::store(&self.starts_at, b0).at("startsAt")?;
         <codec::Uint<u32, 32>>::store(&self.ends_at, b0).at("endsAt")?;
+        <codec::Uint<u32, 32>>::store(&self.snapshot, b0).at("snapshot")?;
+        <codec::Uint<u32, 32>>::store(&self.late_extension, b0).at("lateExtension")?;
         <codec::Bool>::store(&self.extended, b0).at("extended")?;
-        <codec::Coins>::store(&self.yes, b0).at("yes")?;
-        <codec::Coins>::store(&self.no, b0).at("no")?;
-        <codec::Coins>::store(&self.abstain, b0).at("abstain")?;
-        let mut b1 = CellBuilder::new();
-        <codec::Coins>::store(&self.bond, &mut b1).at("bond")?;
-        <codec::Uint256>::store(&self.stake_code_hash, &mut b1).at("stakeCodeHash")?;
-        <codec::Uint<u16, 16>>::store(&self.stake_code_depth, &mut b1).at("stakeCodeDepth")?;
-        <codec::OptAddress>::store(&self.executor, &mut b1).at("executor")?;
-        <codec::Opt<codec::Ref<tycho_types::cell::Cell>>>::store(&self.terms, &mut b1).at("terms")?;
-        <codec::Opt<codec::Ref<tycho_types::cell::Cell>>>::store(&self.actions, &mut b1).at("actions")?;
-        <codec::Opt<codec::Ref<tycho_types::cell::Cell>>>::store(&self.metadata, &mut b1).at("metadata")?;
-        b0.store_reference(b1.build()?)?;
+        <codec::Uint<u64, 64>>::store(&self.yes, b0).at("yes")?;
+        <codec::Uint<u64, 64>>::store(&self.no, b0).at("no")?;
+        <codec::Uint<u64, 64>>::store(&self.abstain, b0).at("abstain")?;
+        <codec::Uint<u64, 64>>::store(&self.quorum, b0).at("quorum")?;
+        <codec::Uint256>::store(&self.stake_code_hash, b0).at("stakeCodeHash")?;
+        <codec::Uint<u16, 16>>::store(&self.stake_code_depth, b0).at("stakeCodeDepth")?;
+        <codec::Ref<tycho_types::cell::Cell>>::store(&self.details, b0).at("details")?;
         Ok(())
     }
 
     fn load(s0: &mut CellSlice<'_>, budget: &mut Budget) -> Result<Self, AbiError> {
         let governor = <codec::Address>::load(s0, budget).at("governor")?;
-        let id = <codec::Uint256>::load(s0, budget).at("id")?;
         let stage = <codec::Uint<u8, 8>>::load(s0, budget).at("stage")?;
+        let starts_at = <codec::Uint<u32, 32>>::load(s0, budget).at("startsAt")?;
         let ends_at = <codec::Uint<u32, 32>>::load(s0, budget).at("endsAt")?;
+        let snapshot = <codec::Uint<u32, 32>>::load(s0, budget).at("snapshot")?;
+        let late_extension = <codec::Uint<u32, 32>>::load(s0, budget).at("lateExtension")?;
         let extended = <codec::Bool>::load(s0, budget).at("extended")?;
-        let yes = <codec::Coins>::load(s0, budget).at("yes")?;
-        let no = <codec::Coins>::load(s0, budget).at("no")?;
-        let abstain = <codec::Coins>::load(s0, budget).at("abstain")?;
-        budget.spend()?;
-        let mut s1 = s0.load_reference_as_slice()?;
-        let bond = <codec::Coins>::load(&mut s1, budget).at("bond")?;
-        let stake_code_hash = <codec::Uint256>::load(&mut s1, budget).at("stakeCodeHash")?;
-        let stake_code_depth = <codec::Uint<u16, 16>>::load(&mut s1, budget).at("stakeCodeDepth")?;
-        let executor = <codec::OptAddress>::load(&mut s1, budget).at("executor")?;
-        let terms = <codec::Opt<codec::Ref<tycho_types::cell::Cell>>>::load(&mut s1, budget).at("terms")?;
-        let actions = <codec::Opt<codec::Ref<tycho_types::cell::Cell>>>::load(&mut s1, budget).at("actions")?;
-        let metadata = <codec::Opt<codec::Ref<tycho_types::cell::Cell>>>::load(&mut s1, budget).at("metadata")?;
-        codec::expect_end(&s1)?;
+        let yes = <codec::Uint<u64, 64>>::load(s0, budget).at("yes")?;
+        let no = <codec::Uint<u64, 64>>::load(s0, budget).at("no")?;
+        let abstain = <codec::Uint<u64, 64>>::load(s0, budget).at("abstain")?;
+        let quorum = <codec::Uint<u64, 64>>::load(s0, budget).at("quorum")?;
+        let stake_code_hash = <codec::Uint256>::load(s0, budget).at("stakeCodeHash")?;
+        let stake_code_depth = <codec::Uint<u16, 16>>::load(s0, budget).at("stakeCodeDepth")?;
+        let details = <codec::Ref<tycho_types::cell::Cell>>::load(s0, budget).at("details")?;
         Ok(Self {
             governor,
-            id,
             stage,
+            starts_at,
             ends_at,
+            snapshot,
+            late_extension,
             extended,
             yes,
             no,
             abstain,
-            bond,
+            quorum,
             stake_code_hash,
             stake_code_depth,
-            executor,
-            terms,
-            actions,
-            metadata,
+            details,
         })
     }
 
     fn pop(r: &mut StackReader) -> Result<Self, AbiError> {
         let governor = <codec::Address>::pop(r).at("governor")?;
-        let id = <codec::Uint256>::pop(r).at("id")?;
         let stage = <codec::Uint<u8, 8>>::pop(r).at("stage")?;
+        let starts_at = <codec::Uint<u32, 32>>::pop(r).at("startsAt")?;
         let ends_at = <codec::Uint<u32, 32>>::pop(r).at("endsAt")?;
+        let snapshot = <codec::Uint<u32, 32>>::pop(r).at("snapshot")?;
+        let late_extension = <codec::Uint<u32, 32>>::pop(r).at("lateExtension")?;
         let extended = <codec::Bool>::pop(r).at("extended")?;
-        let yes = <codec::Coins>::pop(r).at("yes")?;
-        let no = <codec::Coins>::pop(r).at("no")?;
-        let abstain = <codec::Coins>::pop(r).at("abstain")?;
-        let bond = <codec::Coins>::pop(r).at("bond")?;
+        let yes = <codec::Uint<u64, 64>>::pop(r).at("yes")?;
+        let no = <codec::Uint<u64, 64>>::pop(r).at("no")?;
+        let abstain = <codec::Uint<u64, 64>>::pop(r).at("abstain")?;
+        let quorum = <codec::Uint<u64, 64>>::pop(r).at("quorum")?;
         let stake_code_hash = <codec::Uint256>::pop(r).at("stakeCodeHash")?;
         let stake_code_depth = <codec::Uint<u16, 16>>::pop(r).at("stakeCodeDepth")?;
-        let executor = <codec::OptAddress>::pop(r).at("executor")?;
-        let terms = <codec::Opt<codec::Ref<tycho_types::cell::Cell>>>::pop(r).at("terms")?;
-        let actions = <codec::Opt<codec::Ref<tycho_types::cell::Cell>>>::pop(r).at("actions")?;
-        let metadata = <codec::Opt<codec::Ref<tycho_types::cell::Cell>>>::pop(r).at("metadata")?;
+        let details = <codec::Ref<tycho_types::cell::Cell>>::pop(r).at("details")?;
         Ok(Self {
             governor,
-            id,
             stage,
+            starts_at,
             ends_at,
+            snapshot,
+            late_extension,
             extended,
             yes,
             no,
             abstain,
-            bond,
+            quorum,
             stake_code_hash,
             stake_code_depth,
-            executor,
-            terms,
-            actions,
-            metadata,
+            details,
         })
     }
 
     fn push(&self, out: &mut Vec<StackValue>) -> Result<(), AbiError> {
         <codec::Address>::push(&self.governor, out).at("governor")?;
-        <codec::Uint256>::push(&self.id, out).at("id")?;
         <codec::Uint<u8, 8>>::push(&self.stage, out).at("stage")?;
+        <codec::Uint<u32, 32>>::push(&self.starts_at, out).at("startsAt")?;
         <codec::Uint<u32, 32>>::push(&self.ends_at, out).at("endsAt")?;
+        <codec::Uint<u32, 32>>::push(&self.snapshot, out).at("snapshot")?;
+        <codec::Uint<u32, 32>>::push(&self.late_extension, out).at("lateExtension")?;
         <codec::Bool>::push(&self.extended, out).at("extended")?;
-        <codec::Coins>::push(&self.yes, out).at("yes")?;
-        <codec::Coins>::push(&self.no, out).at("no")?;
-        <codec::Coins>::push(&self.abstain, out).at("abstain")?;
-        <codec::Coins>::push(&self.bond, out).at("bond")?;
+        <codec::Uint<u64, 64>>::push(&self.yes, out).at("yes")?;
+        <codec::Uint<u64, 64>>::push(&self.no, out).at("no")?;
+        <codec::Uint<u64, 64>>::push(&self.abstain, out).at("abstain")?;
+        <codec::Uint<u64, 64>>::push(&self.quorum, out).at("quorum")?;
         <codec::Uint256>::push(&self.stake_code_hash, out).at("stakeCodeHash")?;
         <codec::Uint<u16, 16>>::push(&self.stake_code_depth, out).at("stakeCodeDepth")?;
-        <codec::OptAddress>::push(&self.executor, out).at("executor")?;
-        <codec::Opt<codec::Ref<tycho_types::cell::Cell>>>::push(&self.terms, out).at("terms")?;
-        <codec::Opt<codec::Ref<tycho_types::cell::Cell>>>::push(&self.actions, out).at("actions")?;
-        <codec::Opt<codec::Ref<tycho_types::cell::Cell>>>::push(&self.metadata, out).at("metadata")?;
+        <codec::Ref<tycho_types::cell::Cell>>::push(&self.details, out).at("details")?;
         Ok(())
     }
 
@@ -202,20 +189,19 @@ impl AbiStruct for Data {
     fn sample(g: &mut crate::testing::Gen) -> Self {
         Self {
             governor: <codec::Address>::sample(g),
-            id: <codec::Uint256>::sample(g),
             stage: <codec::Uint<u8, 8>>::sample(g),
+            starts_at: <codec::Uint<u32, 32>>::sample(g),
             ends_at: <codec::Uint<u32, 32>>::sample(g),
+            snapshot: <codec::Uint<u32, 32>>::sample(g),
+            late_extension: <codec::Uint<u32, 32>>::sample(g),
             extended: <codec::Bool>::sample(g),
-            yes: <codec::Coins>::sample(g),
-            no: <codec::Coins>::sample(g),
-            abstain: <codec::Coins>::sample(g),
-            bond: <codec::Coins>::sample(g),
+            yes: <codec::Uint<u64, 64>>::sample(g),
+            no: <codec::Uint<u64, 64>>::sample(g),
+            abstain: <codec::Uint<u64, 64>>::sample(g),
+            quorum: <codec::Uint<u64, 64>>::sample(g),
             stake_code_hash: <codec::Uint256>::sample(g),
             stake_code_depth: <codec::Uint<u16, 16>>::sample(g),
-            executor: <codec::OptAddress>::sample(g),
-            terms: <codec::Opt<codec::Ref<tycho_types::cell::Cell>>>::sample(g),
-            actions: <codec::Opt<codec::Ref<tycho_types::cell::Cell>>>::sample(g),
-            metadata: <codec::Opt<codec::Ref<tycho_types::cell::Cell>>>::sample(g),
+            details: <codec::Ref<tycho_types::cell::Cell>>::sample(g),
         }
     }
 }
@@ -321,6 +307,7 @@ pub const ERRORS: &[(i32, &str, &str)] = &[
         "The bundle or its description is too long, an action has too little gas, or it says what only the governor itself may say.",
     ),
     (1209, "ERR_GOVERNOR_POOR", "The treasury holds too little for the amounts that the actions send."),
+    (1210, "ERR_GOVERNOR_NOT_REGISTRY", "The sender is not the registry whose word counts."),
     (1300, "ERR_PROPOSAL_LOW_VALUE", "The message carries less value than the operation needs."),
     (1301, "ERR_PROPOSAL_NOT_GOVERNOR", "Only the governor may say this."),
     (
@@ -360,6 +347,8 @@ pub const ERR_GOVERNOR_BELOW_THRESHOLD: i32 = 1207;
 pub const ERR_GOVERNOR_BAD_ACTIONS: i32 = 1208;
 /// The treasury holds too little for the amounts that the actions send.
 pub const ERR_GOVERNOR_POOR: i32 = 1209;
+/// The sender is not the registry whose word counts.
+pub const ERR_GOVERNOR_NOT_REGISTRY: i32 = 1210;
 /// The message carries less value than the operation needs.
 pub const ERR_PROPOSAL_LOW_VALUE: i32 = 1300;
 /// Only the governor may say this.

@@ -5,6 +5,7 @@ use crate::codec::At;
 use crate::codec::Format;
 use crate::codec::{self, AbiError, AbiStruct, Budget};
 use crate::stack::{StackReader, StackValue};
+use num_bigint::BigInt;
 use std::collections::BTreeMap;
 use tycho_types::cell::HashBytes;
 use tycho_types::cell::{Cell, CellBuilder, CellSlice};
@@ -65,352 +66,16 @@ impl AbiStruct for Excesses {
     }
 }
 
-/// Struct `GovernorParams`.
+/// Message `CommitFault`, op 0x46520001.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct GovernorParams {
-    /// `proposalThreshold`: coins.
-    pub proposal_threshold: Tokens,
-    /// `proposalBond`: coins.
-    pub proposal_bond: Tokens,
-    /// `votingDelay`: uint32.
-    pub voting_delay: u32,
-    /// `votingPeriod`: uint32.
-    pub voting_period: u32,
-    /// `lateExtension`: uint32.
-    pub late_extension: u32,
-    /// `timelock`: uint32.
-    pub timelock: u32,
-    /// `executionWindow`: uint32.
-    pub execution_window: u32,
-    /// `unbondingDelay`: uint32.
-    pub unbonding_delay: u32,
-    /// `quorumBps`: uint16.
-    pub quorum_bps: u16,
-}
-
-impl GovernorParams {
-    /// The cell that the contract expects. Fails if a value does not fit its field.
-    pub fn to_cell(&self) -> Result<Cell, AbiError> {
-        AbiStruct::to_cell(self)
-    }
-
-    /// Reads the cell; anything missing, malformed or left over is an error.
-    pub fn from_cell(cell: &Cell) -> Result<Self, AbiError> {
-        AbiStruct::from_cell(cell)
-    }
-}
-
-impl AbiStruct for GovernorParams {
-    const NAME: &'static str = "GovernorParams";
-    const NESTED: usize = 9;
-    const FLAT: usize = 9;
-
-    fn store(&self, b0: &mut CellBuilder) -> Result<(), AbiError> {
-        <codec::Coins>::store(&self.proposal_threshold, b0).at("proposalThreshold")?;
-        <codec::Coins>::store(&self.proposal_bond, b0).at("proposalBond")?;
-        <codec::Uint<u32, 32>>::store(&self.voting_delay, b0).at("votingDelay")?;
-        <codec::Uint<u32, 32>>::store(&self.voting_period, b0).at("votingPeriod")?;
-        <codec::Uint<u32, 32>>::store(&self.late_extension, b0).at("lateExtension")?;
-        <codec::Uint<u32, 32>>::store(&self.timelock, b0).at("timelock")?;
-        <codec::Uint<u32, 32>>::store(&self.execution_window, b0).at("executionWindow")?;
-        <codec::Uint<u32, 32>>::store(&self.unbonding_delay, b0).at("unbondingDelay")?;
-        <codec::Uint<u16, 16>>::store(&self.quorum_bps, b0).at("quorumBps")?;
-        Ok(())
-    }
-
-    fn load(s0: &mut CellSlice<'_>, budget: &mut Budget) -> Result<Self, AbiError> {
-        let proposal_threshold = <codec::Coins>::load(s0, budget).at("proposalThreshold")?;
-        let proposal_bond = <codec::Coins>::load(s0, budget).at("proposalBond")?;
-        let voting_delay = <codec::Uint<u32, 32>>::load(s0, budget).at("votingDelay")?;
-        let voting_period = <codec::Uint<u32, 32>>::load(s0, budget).at("votingPeriod")?;
-        let late_extension = <codec::Uint<u32, 32>>::load(s0, budget).at("lateExtension")?;
-        let timelock = <codec::Uint<u32, 32>>::load(s0, budget).at("timelock")?;
-        let execution_window = <codec::Uint<u32, 32>>::load(s0, budget).at("executionWindow")?;
-        let unbonding_delay = <codec::Uint<u32, 32>>::load(s0, budget).at("unbondingDelay")?;
-        let quorum_bps = <codec::Uint<u16, 16>>::load(s0, budget).at("quorumBps")?;
-        Ok(Self {
-            proposal_threshold,
-            proposal_bond,
-            voting_delay,
-            voting_period,
-            late_extension,
-            timelock,
-            execution_window,
-            unbonding_delay,
-            quorum_bps,
-        })
-    }
-
-    fn pop(r: &mut StackReader) -> Result<Self, AbiError> {
-        let proposal_threshold = <codec::Coins>::pop(r).at("proposalThreshold")?;
-        let proposal_bond = <codec::Coins>::pop(r).at("proposalBond")?;
-        let voting_delay = <codec::Uint<u32, 32>>::pop(r).at("votingDelay")?;
-        let voting_period = <codec::Uint<u32, 32>>::pop(r).at("votingPeriod")?;
-        let late_extension = <codec::Uint<u32, 32>>::pop(r).at("lateExtension")?;
-        let timelock = <codec::Uint<u32, 32>>::pop(r).at("timelock")?;
-        let execution_window = <codec::Uint<u32, 32>>::pop(r).at("executionWindow")?;
-        let unbonding_delay = <codec::Uint<u32, 32>>::pop(r).at("unbondingDelay")?;
-        let quorum_bps = <codec::Uint<u16, 16>>::pop(r).at("quorumBps")?;
-        Ok(Self {
-            proposal_threshold,
-            proposal_bond,
-            voting_delay,
-            voting_period,
-            late_extension,
-            timelock,
-            execution_window,
-            unbonding_delay,
-            quorum_bps,
-        })
-    }
-
-    fn push(&self, out: &mut Vec<StackValue>) -> Result<(), AbiError> {
-        <codec::Coins>::push(&self.proposal_threshold, out).at("proposalThreshold")?;
-        <codec::Coins>::push(&self.proposal_bond, out).at("proposalBond")?;
-        <codec::Uint<u32, 32>>::push(&self.voting_delay, out).at("votingDelay")?;
-        <codec::Uint<u32, 32>>::push(&self.voting_period, out).at("votingPeriod")?;
-        <codec::Uint<u32, 32>>::push(&self.late_extension, out).at("lateExtension")?;
-        <codec::Uint<u32, 32>>::push(&self.timelock, out).at("timelock")?;
-        <codec::Uint<u32, 32>>::push(&self.execution_window, out).at("executionWindow")?;
-        <codec::Uint<u32, 32>>::push(&self.unbonding_delay, out).at("unbondingDelay")?;
-        <codec::Uint<u16, 16>>::push(&self.quorum_bps, out).at("quorumBps")?;
-        Ok(())
-    }
-
-    #[cfg(test)]
-    fn sample(g: &mut crate::testing::Gen) -> Self {
-        Self {
-            proposal_threshold: <codec::Coins>::sample(g),
-            proposal_bond: <codec::Coins>::sample(g),
-            voting_delay: <codec::Uint<u32, 32>>::sample(g),
-            voting_period: <codec::Uint<u32, 32>>::sample(g),
-            late_extension: <codec::Uint<u32, 32>>::sample(g),
-            timelock: <codec::Uint<u32, 32>>::sample(g),
-            execution_window: <codec::Uint<u32, 32>>::sample(g),
-            unbonding_delay: <codec::Uint<u32, 32>>::sample(g),
-            quorum_bps: <codec::Uint<u16, 16>>::sample(g),
-        }
-    }
-}
-
-/// Struct `Action`.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Action {
-    /// `to`: address.
-    pub to: StdAddr,
-    /// `value`: coins.
-    pub value: Tokens,
-    /// `gas`: coins.
-    pub gas: Tokens,
-    /// `body`: ^cell.
-    pub body: Cell,
-    /// `next`: ^cell?.
-    pub next: Option<Cell>,
-}
-
-impl Action {
-    /// The cell that the contract expects. Fails if a value does not fit its field.
-    pub fn to_cell(&self) -> Result<Cell, AbiError> {
-        AbiStruct::to_cell(self)
-    }
-
-    /// Reads the cell; anything missing, malformed or left over is an error.
-    pub fn from_cell(cell: &Cell) -> Result<Self, AbiError> {
-        AbiStruct::from_cell(cell)
-    }
-}
-
-impl AbiStruct for Action {
-    const NAME: &'static str = "Action";
-    const NESTED: usize = 5;
-    const FLAT: usize = 5;
-
-    fn store(&self, b0: &mut CellBuilder) -> Result<(), AbiError> {
-        <codec::Address>::store(&self.to, b0).at("to")?;
-        <codec::Coins>::store(&self.value, b0).at("value")?;
-        <codec::Coins>::store(&self.gas, b0).at("gas")?;
-        <codec::Ref<tycho_types::cell::Cell>>::store(&self.body, b0).at("body")?;
-        <codec::Opt<codec::Ref<tycho_types::cell::Cell>>>::store(&self.next, b0).at("next")?;
-        Ok(())
-    }
-
-    fn load(s0: &mut CellSlice<'_>, budget: &mut Budget) -> Result<Self, AbiError> {
-        let to = <codec::Address>::load(s0, budget).at("to")?;
-        let value = <codec::Coins>::load(s0, budget).at("value")?;
-        let gas = <codec::Coins>::load(s0, budget).at("gas")?;
-        let body = <codec::Ref<tycho_types::cell::Cell>>::load(s0, budget).at("body")?;
-        let next = <codec::Opt<codec::Ref<tycho_types::cell::Cell>>>::load(s0, budget).at("next")?;
-        Ok(Self { to, value, gas, body, next })
-    }
-
-    fn pop(r: &mut StackReader) -> Result<Self, AbiError> {
-        let to = <codec::Address>::pop(r).at("to")?;
-        let value = <codec::Coins>::pop(r).at("value")?;
-        let gas = <codec::Coins>::pop(r).at("gas")?;
-        let body = <codec::Ref<tycho_types::cell::Cell>>::pop(r).at("body")?;
-        let next = <codec::Opt<codec::Ref<tycho_types::cell::Cell>>>::pop(r).at("next")?;
-        Ok(Self { to, value, gas, body, next })
-    }
-
-    fn push(&self, out: &mut Vec<StackValue>) -> Result<(), AbiError> {
-        <codec::Address>::push(&self.to, out).at("to")?;
-        <codec::Coins>::push(&self.value, out).at("value")?;
-        <codec::Coins>::push(&self.gas, out).at("gas")?;
-        <codec::Ref<tycho_types::cell::Cell>>::push(&self.body, out).at("body")?;
-        <codec::Opt<codec::Ref<tycho_types::cell::Cell>>>::push(&self.next, out).at("next")?;
-        Ok(())
-    }
-
-    #[cfg(test)]
-    fn sample(g: &mut crate::testing::Gen) -> Self {
-        Self {
-            to: <codec::Address>::sample(g),
-            value: <codec::Coins>::sample(g),
-            gas: <codec::Coins>::sample(g),
-            body: <codec::Ref<tycho_types::cell::Cell>>::sample(g),
-            next: <codec::Opt<codec::Ref<tycho_types::cell::Cell>>>::sample(g),
-        }
-    }
-}
-
-/// Struct `ProposalTerms`.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct ProposalTerms {
-    /// `proposer`: address.
-    pub proposer: StdAddr,
-    /// `snapshot`: uint32.
-    pub snapshot: u32,
-    /// `startsAt`: uint32.
-    pub starts_at: u32,
-    /// `lateExtension`: uint32.
-    pub late_extension: u32,
-    /// `timelock`: uint32.
-    pub timelock: u32,
-    /// `executionWindow`: uint32.
-    pub execution_window: u32,
-    /// `totalStake`: coins.
-    pub total_stake: Tokens,
-    /// `quorum`: coins.
-    pub quorum: Tokens,
-    /// `executeValue`: coins.
-    pub execute_value: Tokens,
-}
-
-impl ProposalTerms {
-    /// The cell that the contract expects. Fails if a value does not fit its field.
-    pub fn to_cell(&self) -> Result<Cell, AbiError> {
-        AbiStruct::to_cell(self)
-    }
-
-    /// Reads the cell; anything missing, malformed or left over is an error.
-    pub fn from_cell(cell: &Cell) -> Result<Self, AbiError> {
-        AbiStruct::from_cell(cell)
-    }
-}
-
-impl AbiStruct for ProposalTerms {
-    const NAME: &'static str = "ProposalTerms";
-    const NESTED: usize = 9;
-    const FLAT: usize = 9;
-
-    fn store(&self, b0: &mut CellBuilder) -> Result<(), AbiError> {
-        <codec::Address>::store(&self.proposer, b0).at("proposer")?;
-        <codec::Uint<u32, 32>>::store(&self.snapshot, b0).at("snapshot")?;
-        <codec::Uint<u32, 32>>::store(&self.starts_at, b0).at("startsAt")?;
-        <codec::Uint<u32, 32>>::store(&self.late_extension, b0).at("lateExtension")?;
-        <codec::Uint<u32, 32>>::store(&self.timelock, b0).at("timelock")?;
-        <codec::Uint<u32, 32>>::store(&self.execution_window, b0).at("executionWindow")?;
-        <codec::Coins>::store(&self.total_stake, b0).at("totalStake")?;
-        <codec::Coins>::store(&self.quorum, b0).at("quorum")?;
-        <codec::Coins>::store(&self.execute_value, b0).at("executeValue")?;
-        Ok(())
-    }
-
-    fn load(s0: &mut CellSlice<'_>, budget: &mut Budget) -> Result<Self, AbiError> {
-        let proposer = <codec::Address>::load(s0, budget).at("proposer")?;
-        let snapshot = <codec::Uint<u32, 32>>::load(s0, budget).at("snapshot")?;
-        let starts_at = <codec::Uint<u32, 32>>::load(s0, budget).at("startsAt")?;
-        let late_extension = <codec::Uint<u32, 32>>::load(s0, budget).at("lateExtension")?;
-        let timelock = <codec::Uint<u32, 32>>::load(s0, budget).at("timelock")?;
-        let execution_window = <codec::Uint<u32, 32>>::load(s0, budget).at("executionWindow")?;
-        let total_stake = <codec::Coins>::load(s0, budget).at("totalStake")?;
-        let quorum = <codec::Coins>::load(s0, budget).at("quorum")?;
-        let execute_value = <codec::Coins>::load(s0, budget).at("executeValue")?;
-        Ok(Self {
-            proposer,
-            snapshot,
-            starts_at,
-            late_extension,
-            timelock,
-            execution_window,
-            total_stake,
-            quorum,
-            execute_value,
-        })
-    }
-
-    fn pop(r: &mut StackReader) -> Result<Self, AbiError> {
-        let proposer = <codec::Address>::pop(r).at("proposer")?;
-        let snapshot = <codec::Uint<u32, 32>>::pop(r).at("snapshot")?;
-        let starts_at = <codec::Uint<u32, 32>>::pop(r).at("startsAt")?;
-        let late_extension = <codec::Uint<u32, 32>>::pop(r).at("lateExtension")?;
-        let timelock = <codec::Uint<u32, 32>>::pop(r).at("timelock")?;
-        let execution_window = <codec::Uint<u32, 32>>::pop(r).at("executionWindow")?;
-        let total_stake = <codec::Coins>::pop(r).at("totalStake")?;
-        let quorum = <codec::Coins>::pop(r).at("quorum")?;
-        let execute_value = <codec::Coins>::pop(r).at("executeValue")?;
-        Ok(Self {
-            proposer,
-            snapshot,
-            starts_at,
-            late_extension,
-            timelock,
-            execution_window,
-            total_stake,
-            quorum,
-            execute_value,
-        })
-    }
-
-    fn push(&self, out: &mut Vec<StackValue>) -> Result<(), AbiError> {
-        <codec::Address>::push(&self.proposer, out).at("proposer")?;
-        <codec::Uint<u32, 32>>::push(&self.snapshot, out).at("snapshot")?;
-        <codec::Uint<u32, 32>>::push(&self.starts_at, out).at("startsAt")?;
-        <codec::Uint<u32, 32>>::push(&self.late_extension, out).at("lateExtension")?;
-        <codec::Uint<u32, 32>>::push(&self.timelock, out).at("timelock")?;
-        <codec::Uint<u32, 32>>::push(&self.execution_window, out).at("executionWindow")?;
-        <codec::Coins>::push(&self.total_stake, out).at("totalStake")?;
-        <codec::Coins>::push(&self.quorum, out).at("quorum")?;
-        <codec::Coins>::push(&self.execute_value, out).at("executeValue")?;
-        Ok(())
-    }
-
-    #[cfg(test)]
-    fn sample(g: &mut crate::testing::Gen) -> Self {
-        Self {
-            proposer: <codec::Address>::sample(g),
-            snapshot: <codec::Uint<u32, 32>>::sample(g),
-            starts_at: <codec::Uint<u32, 32>>::sample(g),
-            late_extension: <codec::Uint<u32, 32>>::sample(g),
-            timelock: <codec::Uint<u32, 32>>::sample(g),
-            execution_window: <codec::Uint<u32, 32>>::sample(g),
-            total_stake: <codec::Coins>::sample(g),
-            quorum: <codec::Coins>::sample(g),
-            execute_value: <codec::Coins>::sample(g),
-        }
-    }
-}
-
-/// Message `SetUpGovernor`, op 0x47560001.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct SetUpGovernor {
+pub struct CommitFault {
     /// `queryId`: uint64.
     pub query_id: u64,
 }
 
-impl SetUpGovernor {
+impl CommitFault {
     /// First 32 bits of the body.
-    pub const OP: u32 = 0x47560001;
+    pub const OP: u32 = 0x46520001;
 
     /// The cell that the contract expects. Fails if a value does not fit its field.
     pub fn to_cell(&self) -> Result<Cell, AbiError> {
@@ -423,8 +88,8 @@ impl SetUpGovernor {
     }
 }
 
-impl AbiStruct for SetUpGovernor {
-    const NAME: &'static str = "SetUpGovernor";
+impl AbiStruct for CommitFault {
+    const NAME: &'static str = "CommitFault";
     const NESTED: usize = 1;
     const FLAT: usize = 1;
 
@@ -456,22 +121,20 @@ impl AbiStruct for SetUpGovernor {
     }
 }
 
-/// Message `AddStake`, op 0x47560002.
+/// Message `RevealFault`, op 0x46520002.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct AddStake {
+pub struct RevealFault {
     /// `queryId`: uint64.
     pub query_id: u64,
-    /// `lot`: uint32.
-    pub lot: u32,
-    /// `amount`: coins.
-    pub amount: Tokens,
-    /// `owner`: address.
-    pub owner: StdAddr,
+    /// `salt`: uint256.
+    pub salt: HashBytes,
+    /// `proof`: ^cell.
+    pub proof: Cell,
 }
 
-impl AddStake {
+impl RevealFault {
     /// First 32 bits of the body.
-    pub const OP: u32 = 0x47560002;
+    pub const OP: u32 = 0x46520002;
 
     /// The cell that the contract expects. Fails if a value does not fit its field.
     pub fn to_cell(&self) -> Result<Cell, AbiError> {
@@ -484,284 +147,38 @@ impl AddStake {
     }
 }
 
-impl AbiStruct for AddStake {
-    const NAME: &'static str = "AddStake";
-    const NESTED: usize = 4;
-    const FLAT: usize = 4;
-
-    fn store(&self, b0: &mut CellBuilder) -> Result<(), AbiError> {
-        b0.store_u32(Self::OP).at("op")?;
-        <codec::Uint<u64, 64>>::store(&self.query_id, b0).at("queryId")?;
-        <codec::Uint<u32, 32>>::store(&self.lot, b0).at("lot")?;
-        <codec::Coins>::store(&self.amount, b0).at("amount")?;
-        <codec::Address>::store(&self.owner, b0).at("owner")?;
-        Ok(())
-    }
-
-    fn load(s0: &mut CellSlice<'_>, budget: &mut Budget) -> Result<Self, AbiError> {
-        codec::expect_op(s0, Self::OP)?;
-        let query_id = <codec::Uint<u64, 64>>::load(s0, budget).at("queryId")?;
-        let lot = <codec::Uint<u32, 32>>::load(s0, budget).at("lot")?;
-        let amount = <codec::Coins>::load(s0, budget).at("amount")?;
-        let owner = <codec::Address>::load(s0, budget).at("owner")?;
-        Ok(Self { query_id, lot, amount, owner })
-    }
-
-    fn pop(r: &mut StackReader) -> Result<Self, AbiError> {
-        let query_id = <codec::Uint<u64, 64>>::pop(r).at("queryId")?;
-        let lot = <codec::Uint<u32, 32>>::pop(r).at("lot")?;
-        let amount = <codec::Coins>::pop(r).at("amount")?;
-        let owner = <codec::Address>::pop(r).at("owner")?;
-        Ok(Self { query_id, lot, amount, owner })
-    }
-
-    fn push(&self, out: &mut Vec<StackValue>) -> Result<(), AbiError> {
-        <codec::Uint<u64, 64>>::push(&self.query_id, out).at("queryId")?;
-        <codec::Uint<u32, 32>>::push(&self.lot, out).at("lot")?;
-        <codec::Coins>::push(&self.amount, out).at("amount")?;
-        <codec::Address>::push(&self.owner, out).at("owner")?;
-        Ok(())
-    }
-
-    #[cfg(test)]
-    fn sample(g: &mut crate::testing::Gen) -> Self {
-        Self {
-            query_id: <codec::Uint<u64, 64>>::sample(g),
-            lot: <codec::Uint<u32, 32>>::sample(g),
-            amount: <codec::Coins>::sample(g),
-            owner: <codec::Address>::sample(g),
-        }
-    }
-}
-
-/// Message `RemoveStake`, op 0x47560003.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct RemoveStake {
-    /// `queryId`: uint64.
-    pub query_id: u64,
-    /// `lot`: uint32.
-    pub lot: u32,
-    /// `amount`: coins.
-    pub amount: Tokens,
-    /// `owner`: address.
-    pub owner: StdAddr,
-}
-
-impl RemoveStake {
-    /// First 32 bits of the body.
-    pub const OP: u32 = 0x47560003;
-
-    /// The cell that the contract expects. Fails if a value does not fit its field.
-    pub fn to_cell(&self) -> Result<Cell, AbiError> {
-        AbiStruct::to_cell(self)
-    }
-
-    /// Reads the cell; anything missing, malformed or left over is an error.
-    pub fn from_cell(cell: &Cell) -> Result<Self, AbiError> {
-        AbiStruct::from_cell(cell)
-    }
-}
-
-impl AbiStruct for RemoveStake {
-    const NAME: &'static str = "RemoveStake";
-    const NESTED: usize = 4;
-    const FLAT: usize = 4;
-
-    fn store(&self, b0: &mut CellBuilder) -> Result<(), AbiError> {
-        b0.store_u32(Self::OP).at("op")?;
-        <codec::Uint<u64, 64>>::store(&self.query_id, b0).at("queryId")?;
-        <codec::Uint<u32, 32>>::store(&self.lot, b0).at("lot")?;
-        <codec::Coins>::store(&self.amount, b0).at("amount")?;
-        <codec::Address>::store(&self.owner, b0).at("owner")?;
-        Ok(())
-    }
-
-    fn load(s0: &mut CellSlice<'_>, budget: &mut Budget) -> Result<Self, AbiError> {
-        codec::expect_op(s0, Self::OP)?;
-        let query_id = <codec::Uint<u64, 64>>::load(s0, budget).at("queryId")?;
-        let lot = <codec::Uint<u32, 32>>::load(s0, budget).at("lot")?;
-        let amount = <codec::Coins>::load(s0, budget).at("amount")?;
-        let owner = <codec::Address>::load(s0, budget).at("owner")?;
-        Ok(Self { query_id, lot, amount, owner })
-    }
-
-    fn pop(r: &mut StackReader) -> Result<Self, AbiError> {
-        let query_id = <codec::Uint<u64, 64>>::pop(r).at("queryId")?;
-        let lot = <codec::Uint<u32, 32>>::pop(r).at("lot")?;
-        let amount = <codec::Coins>::pop(r).at("amount")?;
-        let owner = <codec::Address>::pop(r).at("owner")?;
-        Ok(Self { query_id, lot, amount, owner })
-    }
-
-    fn push(&self, out: &mut Vec<StackValue>) -> Result<(), AbiError> {
-        <codec::Uint<u64, 64>>::push(&self.query_id, out).at("queryId")?;
-        <codec::Uint<u32, 32>>::push(&self.lot, out).at("lot")?;
-        <codec::Coins>::push(&self.amount, out).at("amount")?;
-        <codec::Address>::push(&self.owner, out).at("owner")?;
-        Ok(())
-    }
-
-    #[cfg(test)]
-    fn sample(g: &mut crate::testing::Gen) -> Self {
-        Self {
-            query_id: <codec::Uint<u64, 64>>::sample(g),
-            lot: <codec::Uint<u32, 32>>::sample(g),
-            amount: <codec::Coins>::sample(g),
-            owner: <codec::Address>::sample(g),
-        }
-    }
-}
-
-/// Message `SubmitProposal`, op 0x47560004.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct SubmitProposal {
-    /// `queryId`: uint64.
-    pub query_id: u64,
-    /// `snapshot`: uint32.
-    pub snapshot: u32,
-    /// `weight`: coins.
-    pub weight: Tokens,
-    /// `owner`: address.
-    pub owner: StdAddr,
-    /// `actions`: ^cell.
-    pub actions: Cell,
-    /// `metadata`: ^cell.
-    pub metadata: Cell,
-}
-
-impl SubmitProposal {
-    /// First 32 bits of the body.
-    pub const OP: u32 = 0x47560004;
-
-    /// The cell that the contract expects. Fails if a value does not fit its field.
-    pub fn to_cell(&self) -> Result<Cell, AbiError> {
-        AbiStruct::to_cell(self)
-    }
-
-    /// Reads the cell; anything missing, malformed or left over is an error.
-    pub fn from_cell(cell: &Cell) -> Result<Self, AbiError> {
-        AbiStruct::from_cell(cell)
-    }
-}
-
-impl AbiStruct for SubmitProposal {
-    const NAME: &'static str = "SubmitProposal";
-    const NESTED: usize = 6;
-    const FLAT: usize = 6;
-
-    fn store(&self, b0: &mut CellBuilder) -> Result<(), AbiError> {
-        b0.store_u32(Self::OP).at("op")?;
-        <codec::Uint<u64, 64>>::store(&self.query_id, b0).at("queryId")?;
-        <codec::Uint<u32, 32>>::store(&self.snapshot, b0).at("snapshot")?;
-        <codec::Coins>::store(&self.weight, b0).at("weight")?;
-        <codec::Address>::store(&self.owner, b0).at("owner")?;
-        <codec::Ref<tycho_types::cell::Cell>>::store(&self.actions, b0).at("actions")?;
-        <codec::Ref<tycho_types::cell::Cell>>::store(&self.metadata, b0).at("metadata")?;
-        Ok(())
-    }
-
-    fn load(s0: &mut CellSlice<'_>, budget: &mut Budget) -> Result<Self, AbiError> {
-        codec::expect_op(s0, Self::OP)?;
-        let query_id = <codec::Uint<u64, 64>>::load(s0, budget).at("queryId")?;
-        let snapshot = <codec::Uint<u32, 32>>::load(s0, budget).at("snapshot")?;
-        let weight = <codec::Coins>::load(s0, budget).at("weight")?;
-        let owner = <codec::Address>::load(s0, budget).at("owner")?;
-        let actions = <codec::Ref<tycho_types::cell::Cell>>::load(s0, budget).at("actions")?;
-        let metadata = <codec::Ref<tycho_types::cell::Cell>>::load(s0, budget).at("metadata")?;
-        Ok(Self { query_id, snapshot, weight, owner, actions, metadata })
-    }
-
-    fn pop(r: &mut StackReader) -> Result<Self, AbiError> {
-        let query_id = <codec::Uint<u64, 64>>::pop(r).at("queryId")?;
-        let snapshot = <codec::Uint<u32, 32>>::pop(r).at("snapshot")?;
-        let weight = <codec::Coins>::pop(r).at("weight")?;
-        let owner = <codec::Address>::pop(r).at("owner")?;
-        let actions = <codec::Ref<tycho_types::cell::Cell>>::pop(r).at("actions")?;
-        let metadata = <codec::Ref<tycho_types::cell::Cell>>::pop(r).at("metadata")?;
-        Ok(Self { query_id, snapshot, weight, owner, actions, metadata })
-    }
-
-    fn push(&self, out: &mut Vec<StackValue>) -> Result<(), AbiError> {
-        <codec::Uint<u64, 64>>::push(&self.query_id, out).at("queryId")?;
-        <codec::Uint<u32, 32>>::push(&self.snapshot, out).at("snapshot")?;
-        <codec::Coins>::push(&self.weight, out).at("weight")?;
-        <codec::Address>::push(&self.owner, out).at("owner")?;
-        <codec::Ref<tycho_types::cell::Cell>>::push(&self.actions, out).at("actions")?;
-        <codec::Ref<tycho_types::cell::Cell>>::push(&self.metadata, out).at("metadata")?;
-        Ok(())
-    }
-
-    #[cfg(test)]
-    fn sample(g: &mut crate::testing::Gen) -> Self {
-        Self {
-            query_id: <codec::Uint<u64, 64>>::sample(g),
-            snapshot: <codec::Uint<u32, 32>>::sample(g),
-            weight: <codec::Coins>::sample(g),
-            owner: <codec::Address>::sample(g),
-            actions: <codec::Ref<tycho_types::cell::Cell>>::sample(g),
-            metadata: <codec::Ref<tycho_types::cell::Cell>>::sample(g),
-        }
-    }
-}
-
-/// Message `ExecuteProposal`, op 0x47560005.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct ExecuteProposal {
-    /// `queryId`: uint64.
-    pub query_id: u64,
-    /// `metadataHash`: uint256.
-    pub metadata_hash: HashBytes,
-    /// `actions`: ^cell.
-    pub actions: Cell,
-}
-
-impl ExecuteProposal {
-    /// First 32 bits of the body.
-    pub const OP: u32 = 0x47560005;
-
-    /// The cell that the contract expects. Fails if a value does not fit its field.
-    pub fn to_cell(&self) -> Result<Cell, AbiError> {
-        AbiStruct::to_cell(self)
-    }
-
-    /// Reads the cell; anything missing, malformed or left over is an error.
-    pub fn from_cell(cell: &Cell) -> Result<Self, AbiError> {
-        AbiStruct::from_cell(cell)
-    }
-}
-
-impl AbiStruct for ExecuteProposal {
-    const NAME: &'static str = "ExecuteProposal";
+impl AbiStruct for RevealFault {
+    const NAME: &'static str = "RevealFault";
     const NESTED: usize = 3;
     const FLAT: usize = 3;
 
     fn store(&self, b0: &mut CellBuilder) -> Result<(), AbiError> {
         b0.store_u32(Self::OP).at("op")?;
         <codec::Uint<u64, 64>>::store(&self.query_id, b0).at("queryId")?;
-        <codec::Uint256>::store(&self.metadata_hash, b0).at("metadataHash")?;
-        <codec::Ref<tycho_types::cell::Cell>>::store(&self.actions, b0).at("actions")?;
+        <codec::Uint256>::store(&self.salt, b0).at("salt")?;
+        <codec::Ref<tycho_types::cell::Cell>>::store(&self.proof, b0).at("proof")?;
         Ok(())
     }
 
     fn load(s0: &mut CellSlice<'_>, budget: &mut Budget) -> Result<Self, AbiError> {
         codec::expect_op(s0, Self::OP)?;
         let query_id = <codec::Uint<u64, 64>>::load(s0, budget).at("queryId")?;
-        let metadata_hash = <codec::Uint256>::load(s0, budget).at("metadataHash")?;
-        let actions = <codec::Ref<tycho_types::cell::Cell>>::load(s0, budget).at("actions")?;
-        Ok(Self { query_id, metadata_hash, actions })
+        let salt = <codec::Uint256>::load(s0, budget).at("salt")?;
+        let proof = <codec::Ref<tycho_types::cell::Cell>>::load(s0, budget).at("proof")?;
+        Ok(Self { query_id, salt, proof })
     }
 
     fn pop(r: &mut StackReader) -> Result<Self, AbiError> {
         let query_id = <codec::Uint<u64, 64>>::pop(r).at("queryId")?;
-        let metadata_hash = <codec::Uint256>::pop(r).at("metadataHash")?;
-        let actions = <codec::Ref<tycho_types::cell::Cell>>::pop(r).at("actions")?;
-        Ok(Self { query_id, metadata_hash, actions })
+        let salt = <codec::Uint256>::pop(r).at("salt")?;
+        let proof = <codec::Ref<tycho_types::cell::Cell>>::pop(r).at("proof")?;
+        Ok(Self { query_id, salt, proof })
     }
 
     fn push(&self, out: &mut Vec<StackValue>) -> Result<(), AbiError> {
         <codec::Uint<u64, 64>>::push(&self.query_id, out).at("queryId")?;
-        <codec::Uint256>::push(&self.metadata_hash, out).at("metadataHash")?;
-        <codec::Ref<tycho_types::cell::Cell>>::push(&self.actions, out).at("actions")?;
+        <codec::Uint256>::push(&self.salt, out).at("salt")?;
+        <codec::Ref<tycho_types::cell::Cell>>::push(&self.proof, out).at("proof")?;
         Ok(())
     }
 
@@ -769,24 +186,30 @@ impl AbiStruct for ExecuteProposal {
     fn sample(g: &mut crate::testing::Gen) -> Self {
         Self {
             query_id: <codec::Uint<u64, 64>>::sample(g),
-            metadata_hash: <codec::Uint256>::sample(g),
-            actions: <codec::Ref<tycho_types::cell::Cell>>::sample(g),
+            salt: <codec::Uint256>::sample(g),
+            proof: <codec::Ref<tycho_types::cell::Cell>>::sample(g),
         }
     }
 }
 
-/// Message `SetGovernorParams`, op 0x47560006.
+/// Message `ProveFault`, op 0x46520003.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct SetGovernorParams {
+pub struct ProveFault {
     /// `queryId`: uint64.
     pub query_id: u64,
-    /// `params`: GovernorParams.
-    pub params: GovernorParams,
+    /// `reporter`: address.
+    pub reporter: StdAddr,
+    /// `commitment`: uint256.
+    pub commitment: HashBytes,
+    /// `committedAt`: uint32.
+    pub committed_at: u32,
+    /// `proof`: ^cell.
+    pub proof: Cell,
 }
 
-impl SetGovernorParams {
+impl ProveFault {
     /// First 32 bits of the body.
-    pub const OP: u32 = 0x47560006;
+    pub const OP: u32 = 0x46520003;
 
     /// The cell that the contract expects. Fails if a value does not fit its field.
     pub fn to_cell(&self) -> Result<Cell, AbiError> {
@@ -799,137 +222,46 @@ impl SetGovernorParams {
     }
 }
 
-impl AbiStruct for SetGovernorParams {
-    const NAME: &'static str = "SetGovernorParams";
-    const NESTED: usize = 2;
-    const FLAT: usize = 10;
+impl AbiStruct for ProveFault {
+    const NAME: &'static str = "ProveFault";
+    const NESTED: usize = 5;
+    const FLAT: usize = 5;
 
     fn store(&self, b0: &mut CellBuilder) -> Result<(), AbiError> {
         b0.store_u32(Self::OP).at("op")?;
         <codec::Uint<u64, 64>>::store(&self.query_id, b0).at("queryId")?;
-        <codec::Inline<GovernorParams>>::store(&self.params, b0).at("params")?;
+        <codec::Address>::store(&self.reporter, b0).at("reporter")?;
+        <codec::Uint256>::store(&self.commitment, b0).at("commitment")?;
+        <codec::Uint<u32, 32>>::store(&self.committed_at, b0).at("committedAt")?;
+        <codec::Ref<tycho_types::cell::Cell>>::store(&self.proof, b0).at("proof")?;
         Ok(())
     }
 
     fn load(s0: &mut CellSlice<'_>, budget: &mut Budget) -> Result<Self, AbiError> {
         codec::expect_op(s0, Self::OP)?;
         let query_id = <codec::Uint<u64, 64>>::load(s0, budget).at("queryId")?;
-        let params = <codec::Inline<GovernorParams>>::load(s0, budget).at("params")?;
-        Ok(Self { query_id, params })
+        let reporter = <codec::Address>::load(s0, budget).at("reporter")?;
+        let commitment = <codec::Uint256>::load(s0, budget).at("commitment")?;
+        let committed_at = <codec::Uint<u32, 32>>::load(s0, budget).at("committedAt")?;
+        let proof = <codec::Ref<tycho_types::cell::Cell>>::load(s0, budget).at("proof")?;
+        Ok(Self { query_id, reporter, commitment, committed_at, proof })
     }
 
     fn pop(r: &mut StackReader) -> Result<Self, AbiError> {
         let query_id = <codec::Uint<u64, 64>>::pop(r).at("queryId")?;
-        let params = <codec::Inline<GovernorParams>>::pop(r).at("params")?;
-        Ok(Self { query_id, params })
+        let reporter = <codec::Address>::pop(r).at("reporter")?;
+        let commitment = <codec::Uint256>::pop(r).at("commitment")?;
+        let committed_at = <codec::Uint<u32, 32>>::pop(r).at("committedAt")?;
+        let proof = <codec::Ref<tycho_types::cell::Cell>>::pop(r).at("proof")?;
+        Ok(Self { query_id, reporter, commitment, committed_at, proof })
     }
 
     fn push(&self, out: &mut Vec<StackValue>) -> Result<(), AbiError> {
         <codec::Uint<u64, 64>>::push(&self.query_id, out).at("queryId")?;
-        <codec::Inline<GovernorParams>>::push(&self.params, out).at("params")?;
-        Ok(())
-    }
-
-    #[cfg(test)]
-    fn sample(g: &mut crate::testing::Gen) -> Self {
-        Self { query_id: <codec::Uint<u64, 64>>::sample(g), params: <codec::Inline<GovernorParams>>::sample(g) }
-    }
-}
-
-/// Message `OpenProposal`, op 0x50520001.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct OpenProposal {
-    /// `queryId`: uint64.
-    pub query_id: u64,
-    /// `endsAt`: uint32.
-    pub ends_at: u32,
-    /// `bond`: coins.
-    pub bond: Tokens,
-    /// `stakeCodeHash`: uint256.
-    pub stake_code_hash: HashBytes,
-    /// `stakeCodeDepth`: uint16.
-    pub stake_code_depth: u16,
-    /// `proposer`: address.
-    pub proposer: StdAddr,
-    /// `terms`: ^cell.
-    pub terms: Cell,
-    /// `actions`: ^cell.
-    pub actions: Cell,
-    /// `metadata`: ^cell.
-    pub metadata: Cell,
-}
-
-impl OpenProposal {
-    /// First 32 bits of the body.
-    pub const OP: u32 = 0x50520001;
-
-    /// The cell that the contract expects. Fails if a value does not fit its field.
-    pub fn to_cell(&self) -> Result<Cell, AbiError> {
-        AbiStruct::to_cell(self)
-    }
-
-    /// Reads the cell; anything missing, malformed or left over is an error.
-    pub fn from_cell(cell: &Cell) -> Result<Self, AbiError> {
-        AbiStruct::from_cell(cell)
-    }
-}
-
-impl AbiStruct for OpenProposal {
-    const NAME: &'static str = "OpenProposal";
-    const NESTED: usize = 9;
-    const FLAT: usize = 9;
-
-    fn store(&self, b0: &mut CellBuilder) -> Result<(), AbiError> {
-        b0.store_u32(Self::OP).at("op")?;
-        <codec::Uint<u64, 64>>::store(&self.query_id, b0).at("queryId")?;
-        <codec::Uint<u32, 32>>::store(&self.ends_at, b0).at("endsAt")?;
-        <codec::Coins>::store(&self.bond, b0).at("bond")?;
-        <codec::Uint256>::store(&self.stake_code_hash, b0).at("stakeCodeHash")?;
-        <codec::Uint<u16, 16>>::store(&self.stake_code_depth, b0).at("stakeCodeDepth")?;
-        <codec::Address>::store(&self.proposer, b0).at("proposer")?;
-        <codec::Ref<tycho_types::cell::Cell>>::store(&self.terms, b0).at("terms")?;
-        <codec::Ref<tycho_types::cell::Cell>>::store(&self.actions, b0).at("actions")?;
-        <codec::Ref<tycho_types::cell::Cell>>::store(&self.metadata, b0).at("metadata")?;
-        Ok(())
-    }
-
-    fn load(s0: &mut CellSlice<'_>, budget: &mut Budget) -> Result<Self, AbiError> {
-        codec::expect_op(s0, Self::OP)?;
-        let query_id = <codec::Uint<u64, 64>>::load(s0, budget).at("queryId")?;
-        let ends_at = <codec::Uint<u32, 32>>::load(s0, budget).at("endsAt")?;
-        let bond = <codec::Coins>::load(s0, budget).at("bond")?;
-        let stake_code_hash = <codec::Uint256>::load(s0, budget).at("stakeCodeHash")?;
-        let stake_code_depth = <codec::Uint<u16, 16>>::load(s0, budget).at("stakeCodeDepth")?;
-        let proposer = <codec::Address>::load(s0, budget).at("proposer")?;
-        let terms = <codec::Ref<tycho_types::cell::Cell>>::load(s0, budget).at("terms")?;
-        let actions = <codec::Ref<tycho_types::cell::Cell>>::load(s0, budget).at("actions")?;
-        let metadata = <codec::Ref<tycho_types::cell::Cell>>::load(s0, budget).at("metadata")?;
-        Ok(Self { query_id, ends_at, bond, stake_code_hash, stake_code_depth, proposer, terms, actions, metadata })
-    }
-
-    fn pop(r: &mut StackReader) -> Result<Self, AbiError> {
-        let query_id = <codec::Uint<u64, 64>>::pop(r).at("queryId")?;
-        let ends_at = <codec::Uint<u32, 32>>::pop(r).at("endsAt")?;
-        let bond = <codec::Coins>::pop(r).at("bond")?;
-        let stake_code_hash = <codec::Uint256>::pop(r).at("stakeCodeHash")?;
-        let stake_code_depth = <codec::Uint<u16, 16>>::pop(r).at("stakeCodeDepth")?;
-        let proposer = <codec::Address>::pop(r).at("proposer")?;
-        let terms = <codec::Ref<tycho_types::cell::Cell>>::pop(r).at("terms")?;
-        let actions = <codec::Ref<tycho_types::cell::Cell>>::pop(r).at("actions")?;
-        let metadata = <codec::Ref<tycho_types::cell::Cell>>::pop(r).at("metadata")?;
-        Ok(Self { query_id, ends_at, bond, stake_code_hash, stake_code_depth, proposer, terms, actions, metadata })
-    }
-
-    fn push(&self, out: &mut Vec<StackValue>) -> Result<(), AbiError> {
-        <codec::Uint<u64, 64>>::push(&self.query_id, out).at("queryId")?;
-        <codec::Uint<u32, 32>>::push(&self.ends_at, out).at("endsAt")?;
-        <codec::Coins>::push(&self.bond, out).at("bond")?;
-        <codec::Uint256>::push(&self.stake_code_hash, out).at("stakeCodeHash")?;
-        <codec::Uint<u16, 16>>::push(&self.stake_code_depth, out).at("stakeCodeDepth")?;
-        <codec::Address>::push(&self.proposer, out).at("proposer")?;
-        <codec::Ref<tycho_types::cell::Cell>>::push(&self.terms, out).at("terms")?;
-        <codec::Ref<tycho_types::cell::Cell>>::push(&self.actions, out).at("actions")?;
-        <codec::Ref<tycho_types::cell::Cell>>::push(&self.metadata, out).at("metadata")?;
+        <codec::Address>::push(&self.reporter, out).at("reporter")?;
+        <codec::Uint256>::push(&self.commitment, out).at("commitment")?;
+        <codec::Uint<u32, 32>>::push(&self.committed_at, out).at("committedAt")?;
+        <codec::Ref<tycho_types::cell::Cell>>::push(&self.proof, out).at("proof")?;
         Ok(())
     }
 
@@ -937,38 +269,28 @@ impl AbiStruct for OpenProposal {
     fn sample(g: &mut crate::testing::Gen) -> Self {
         Self {
             query_id: <codec::Uint<u64, 64>>::sample(g),
-            ends_at: <codec::Uint<u32, 32>>::sample(g),
-            bond: <codec::Coins>::sample(g),
-            stake_code_hash: <codec::Uint256>::sample(g),
-            stake_code_depth: <codec::Uint<u16, 16>>::sample(g),
-            proposer: <codec::Address>::sample(g),
-            terms: <codec::Ref<tycho_types::cell::Cell>>::sample(g),
-            actions: <codec::Ref<tycho_types::cell::Cell>>::sample(g),
-            metadata: <codec::Ref<tycho_types::cell::Cell>>::sample(g),
+            reporter: <codec::Address>::sample(g),
+            commitment: <codec::Uint256>::sample(g),
+            committed_at: <codec::Uint<u32, 32>>::sample(g),
+            proof: <codec::Ref<tycho_types::cell::Cell>>::sample(g),
         }
     }
 }
 
-/// Message `CastVote`, op 0x50520002.
+/// Message `FaultRewarded`, op 0x46520011.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct CastVote {
+pub struct FaultRewarded {
     /// `queryId`: uint64.
     pub query_id: u64,
-    /// `support`: uint8.
-    pub support: u8,
-    /// `snapshot`: uint32.
-    pub snapshot: u32,
-    /// `receiptUntil`: uint32.
-    pub receipt_until: u32,
-    /// `weight`: coins.
-    pub weight: Tokens,
-    /// `owner`: address.
-    pub owner: StdAddr,
+    /// `key`: uint256.
+    pub key: HashBytes,
+    /// `slashed`: coins.
+    pub slashed: Tokens,
 }
 
-impl CastVote {
+impl FaultRewarded {
     /// First 32 bits of the body.
-    pub const OP: u32 = 0x50520002;
+    pub const OP: u32 = 0x46520011;
 
     /// The cell that the contract expects. Fails if a value does not fit its field.
     pub fn to_cell(&self) -> Result<Cell, AbiError> {
@@ -981,77 +303,221 @@ impl CastVote {
     }
 }
 
-impl AbiStruct for CastVote {
-    const NAME: &'static str = "CastVote";
+impl AbiStruct for FaultRewarded {
+    const NAME: &'static str = "FaultRewarded";
+    const NESTED: usize = 3;
+    const FLAT: usize = 3;
+
+    fn store(&self, b0: &mut CellBuilder) -> Result<(), AbiError> {
+        b0.store_u32(Self::OP).at("op")?;
+        <codec::Uint<u64, 64>>::store(&self.query_id, b0).at("queryId")?;
+        <codec::Uint256>::store(&self.key, b0).at("key")?;
+        <codec::Coins>::store(&self.slashed, b0).at("slashed")?;
+        Ok(())
+    }
+
+    fn load(s0: &mut CellSlice<'_>, budget: &mut Budget) -> Result<Self, AbiError> {
+        codec::expect_op(s0, Self::OP)?;
+        let query_id = <codec::Uint<u64, 64>>::load(s0, budget).at("queryId")?;
+        let key = <codec::Uint256>::load(s0, budget).at("key")?;
+        let slashed = <codec::Coins>::load(s0, budget).at("slashed")?;
+        Ok(Self { query_id, key, slashed })
+    }
+
+    fn pop(r: &mut StackReader) -> Result<Self, AbiError> {
+        let query_id = <codec::Uint<u64, 64>>::pop(r).at("queryId")?;
+        let key = <codec::Uint256>::pop(r).at("key")?;
+        let slashed = <codec::Coins>::pop(r).at("slashed")?;
+        Ok(Self { query_id, key, slashed })
+    }
+
+    fn push(&self, out: &mut Vec<StackValue>) -> Result<(), AbiError> {
+        <codec::Uint<u64, 64>>::push(&self.query_id, out).at("queryId")?;
+        <codec::Uint256>::push(&self.key, out).at("key")?;
+        <codec::Coins>::push(&self.slashed, out).at("slashed")?;
+        Ok(())
+    }
+
+    #[cfg(test)]
+    fn sample(g: &mut crate::testing::Gen) -> Self {
+        Self {
+            query_id: <codec::Uint<u64, 64>>::sample(g),
+            key: <codec::Uint256>::sample(g),
+            slashed: <codec::Coins>::sample(g),
+        }
+    }
+}
+
+/// Struct `Commitment`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Commitment {
+    /// `tag`: uint32.
+    pub tag: u32,
+    /// `reporter`: address.
+    pub reporter: StdAddr,
+    /// `salt`: uint256.
+    pub salt: HashBytes,
+    /// `proofHash`: uint256.
+    pub proof_hash: HashBytes,
+}
+
+impl Commitment {
+    /// The cell that the contract expects. Fails if a value does not fit its field.
+    pub fn to_cell(&self) -> Result<Cell, AbiError> {
+        AbiStruct::to_cell(self)
+    }
+
+    /// Reads the cell; anything missing, malformed or left over is an error.
+    pub fn from_cell(cell: &Cell) -> Result<Self, AbiError> {
+        AbiStruct::from_cell(cell)
+    }
+}
+
+impl AbiStruct for Commitment {
+    const NAME: &'static str = "Commitment";
+    const NESTED: usize = 4;
+    const FLAT: usize = 4;
+
+    fn store(&self, b0: &mut CellBuilder) -> Result<(), AbiError> {
+        <codec::Uint<u32, 32>>::store(&self.tag, b0).at("tag")?;
+        <codec::Address>::store(&self.reporter, b0).at("reporter")?;
+        <codec::Uint256>::store(&self.salt, b0).at("salt")?;
+        <codec::Uint256>::store(&self.proof_hash, b0).at("proofHash")?;
+        Ok(())
+    }
+
+    fn load(s0: &mut CellSlice<'_>, budget: &mut Budget) -> Result<Self, AbiError> {
+        let tag = <codec::Uint<u32, 32>>::load(s0, budget).at("tag")?;
+        let reporter = <codec::Address>::load(s0, budget).at("reporter")?;
+        let salt = <codec::Uint256>::load(s0, budget).at("salt")?;
+        let proof_hash = <codec::Uint256>::load(s0, budget).at("proofHash")?;
+        Ok(Self { tag, reporter, salt, proof_hash })
+    }
+
+    fn pop(r: &mut StackReader) -> Result<Self, AbiError> {
+        let tag = <codec::Uint<u32, 32>>::pop(r).at("tag")?;
+        let reporter = <codec::Address>::pop(r).at("reporter")?;
+        let salt = <codec::Uint256>::pop(r).at("salt")?;
+        let proof_hash = <codec::Uint256>::pop(r).at("proofHash")?;
+        Ok(Self { tag, reporter, salt, proof_hash })
+    }
+
+    fn push(&self, out: &mut Vec<StackValue>) -> Result<(), AbiError> {
+        <codec::Uint<u32, 32>>::push(&self.tag, out).at("tag")?;
+        <codec::Address>::push(&self.reporter, out).at("reporter")?;
+        <codec::Uint256>::push(&self.salt, out).at("salt")?;
+        <codec::Uint256>::push(&self.proof_hash, out).at("proofHash")?;
+        Ok(())
+    }
+
+    #[cfg(test)]
+    fn sample(g: &mut crate::testing::Gen) -> Self {
+        Self {
+            tag: <codec::Uint<u32, 32>>::sample(g),
+            reporter: <codec::Address>::sample(g),
+            salt: <codec::Uint256>::sample(g),
+            proof_hash: <codec::Uint256>::sample(g),
+        }
+    }
+}
+
+/// Struct `FaultState`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct FaultState {
+    /// `target`: address.
+    pub target: StdAddr,
+    /// `reporter`: address.
+    pub reporter: StdAddr,
+    /// `commitment`: uint256.
+    pub commitment: HashBytes,
+    /// `committedAt`: uint32.
+    pub committed_at: u32,
+    /// `revealFrom`: uint32.
+    pub reveal_from: u32,
+    /// `revealUntil`: uint32.
+    pub reveal_until: u32,
+}
+
+impl FaultState {
+    /// The cell that the contract expects. Fails if a value does not fit its field.
+    pub fn to_cell(&self) -> Result<Cell, AbiError> {
+        AbiStruct::to_cell(self)
+    }
+
+    /// Reads the cell; anything missing, malformed or left over is an error.
+    pub fn from_cell(cell: &Cell) -> Result<Self, AbiError> {
+        AbiStruct::from_cell(cell)
+    }
+}
+
+impl AbiStruct for FaultState {
+    const NAME: &'static str = "FaultState";
     const NESTED: usize = 6;
     const FLAT: usize = 6;
 
     fn store(&self, b0: &mut CellBuilder) -> Result<(), AbiError> {
-        b0.store_u32(Self::OP).at("op")?;
-        <codec::Uint<u64, 64>>::store(&self.query_id, b0).at("queryId")?;
-        <codec::Uint<u8, 8>>::store(&self.support, b0).at("support")?;
-        <codec::Uint<u32, 32>>::store(&self.snapshot, b0).at("snapshot")?;
-        <codec::Uint<u32, 32>>::store(&self.receipt_until, b0).at("receiptUntil")?;
-        <codec::Coins>::store(&self.weight, b0).at("weight")?;
-        <codec::Address>::store(&self.owner, b0).at("owner")?;
+        <codec::Address>::store(&self.target, b0).at("target")?;
+        <codec::Address>::store(&self.reporter, b0).at("reporter")?;
+        <codec::Uint256>::store(&self.commitment, b0).at("commitment")?;
+        <codec::Uint<u32, 32>>::store(&self.committed_at, b0).at("committedAt")?;
+        <codec::Uint<u32, 32>>::store(&self.reveal_from, b0).at("revealFrom")?;
+        <codec::Uint<u32, 32>>::store(&self.reveal_until, b0).at("revealUntil")?;
         Ok(())
     }
 
     fn load(s0: &mut CellSlice<'_>, budget: &mut Budget) -> Result<Self, AbiError> {
-        codec::expect_op(s0, Self::OP)?;
-        let query_id = <codec::Uint<u64, 64>>::load(s0, budget).at("queryId")?;
-        let support = <codec::Uint<u8, 8>>::load(s0, budget).at("support")?;
-        let snapshot = <codec::Uint<u32, 32>>::load(s0, budget).at("snapshot")?;
-        let receipt_until = <codec::Uint<u32, 32>>::load(s0, budget).at("receiptUntil")?;
-        let weight = <codec::Coins>::load(s0, budget).at("weight")?;
-        let owner = <codec::Address>::load(s0, budget).at("owner")?;
-        Ok(Self { query_id, support, snapshot, receipt_until, weight, owner })
+        let target = <codec::Address>::load(s0, budget).at("target")?;
+        let reporter = <codec::Address>::load(s0, budget).at("reporter")?;
+        let commitment = <codec::Uint256>::load(s0, budget).at("commitment")?;
+        let committed_at = <codec::Uint<u32, 32>>::load(s0, budget).at("committedAt")?;
+        let reveal_from = <codec::Uint<u32, 32>>::load(s0, budget).at("revealFrom")?;
+        let reveal_until = <codec::Uint<u32, 32>>::load(s0, budget).at("revealUntil")?;
+        Ok(Self { target, reporter, commitment, committed_at, reveal_from, reveal_until })
     }
 
     fn pop(r: &mut StackReader) -> Result<Self, AbiError> {
-        let query_id = <codec::Uint<u64, 64>>::pop(r).at("queryId")?;
-        let support = <codec::Uint<u8, 8>>::pop(r).at("support")?;
-        let snapshot = <codec::Uint<u32, 32>>::pop(r).at("snapshot")?;
-        let receipt_until = <codec::Uint<u32, 32>>::pop(r).at("receiptUntil")?;
-        let weight = <codec::Coins>::pop(r).at("weight")?;
-        let owner = <codec::Address>::pop(r).at("owner")?;
-        Ok(Self { query_id, support, snapshot, receipt_until, weight, owner })
+        let target = <codec::Address>::pop(r).at("target")?;
+        let reporter = <codec::Address>::pop(r).at("reporter")?;
+        let commitment = <codec::Uint256>::pop(r).at("commitment")?;
+        let committed_at = <codec::Uint<u32, 32>>::pop(r).at("committedAt")?;
+        let reveal_from = <codec::Uint<u32, 32>>::pop(r).at("revealFrom")?;
+        let reveal_until = <codec::Uint<u32, 32>>::pop(r).at("revealUntil")?;
+        Ok(Self { target, reporter, commitment, committed_at, reveal_from, reveal_until })
     }
 
     fn push(&self, out: &mut Vec<StackValue>) -> Result<(), AbiError> {
-        <codec::Uint<u64, 64>>::push(&self.query_id, out).at("queryId")?;
-        <codec::Uint<u8, 8>>::push(&self.support, out).at("support")?;
-        <codec::Uint<u32, 32>>::push(&self.snapshot, out).at("snapshot")?;
-        <codec::Uint<u32, 32>>::push(&self.receipt_until, out).at("receiptUntil")?;
-        <codec::Coins>::push(&self.weight, out).at("weight")?;
-        <codec::Address>::push(&self.owner, out).at("owner")?;
+        <codec::Address>::push(&self.target, out).at("target")?;
+        <codec::Address>::push(&self.reporter, out).at("reporter")?;
+        <codec::Uint256>::push(&self.commitment, out).at("commitment")?;
+        <codec::Uint<u32, 32>>::push(&self.committed_at, out).at("committedAt")?;
+        <codec::Uint<u32, 32>>::push(&self.reveal_from, out).at("revealFrom")?;
+        <codec::Uint<u32, 32>>::push(&self.reveal_until, out).at("revealUntil")?;
         Ok(())
     }
 
     #[cfg(test)]
     fn sample(g: &mut crate::testing::Gen) -> Self {
         Self {
-            query_id: <codec::Uint<u64, 64>>::sample(g),
-            support: <codec::Uint<u8, 8>>::sample(g),
-            snapshot: <codec::Uint<u32, 32>>::sample(g),
-            receipt_until: <codec::Uint<u32, 32>>::sample(g),
-            weight: <codec::Coins>::sample(g),
-            owner: <codec::Address>::sample(g),
+            target: <codec::Address>::sample(g),
+            reporter: <codec::Address>::sample(g),
+            commitment: <codec::Uint256>::sample(g),
+            committed_at: <codec::Uint<u32, 32>>::sample(g),
+            reveal_from: <codec::Uint<u32, 32>>::sample(g),
+            reveal_until: <codec::Uint<u32, 32>>::sample(g),
         }
     }
 }
 
-/// Message `Execute`, op 0x50520003.
+/// Struct `SplitAddress`.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Execute {
-    /// `queryId`: uint64.
-    pub query_id: u64,
+pub struct SplitAddress {
+    /// `workchain`: int257.
+    pub workchain: BigInt,
+    /// `hash`: int257.
+    pub hash: BigInt,
 }
 
-impl Execute {
-    /// First 32 bits of the body.
-    pub const OP: u32 = 0x50520003;
-
+impl SplitAddress {
     /// The cell that the contract expects. Fails if a value does not fit its field.
     pub fn to_cell(&self) -> Result<Cell, AbiError> {
         AbiStruct::to_cell(self)
@@ -1063,698 +529,38 @@ impl Execute {
     }
 }
 
-impl AbiStruct for Execute {
-    const NAME: &'static str = "Execute";
-    const NESTED: usize = 1;
-    const FLAT: usize = 1;
-
-    fn store(&self, b0: &mut CellBuilder) -> Result<(), AbiError> {
-        b0.store_u32(Self::OP).at("op")?;
-        <codec::Uint<u64, 64>>::store(&self.query_id, b0).at("queryId")?;
-        Ok(())
-    }
-
-    fn load(s0: &mut CellSlice<'_>, budget: &mut Budget) -> Result<Self, AbiError> {
-        codec::expect_op(s0, Self::OP)?;
-        let query_id = <codec::Uint<u64, 64>>::load(s0, budget).at("queryId")?;
-        Ok(Self { query_id })
-    }
-
-    fn pop(r: &mut StackReader) -> Result<Self, AbiError> {
-        let query_id = <codec::Uint<u64, 64>>::pop(r).at("queryId")?;
-        Ok(Self { query_id })
-    }
-
-    fn push(&self, out: &mut Vec<StackValue>) -> Result<(), AbiError> {
-        <codec::Uint<u64, 64>>::push(&self.query_id, out).at("queryId")?;
-        Ok(())
-    }
-
-    #[cfg(test)]
-    fn sample(g: &mut crate::testing::Gen) -> Self {
-        Self { query_id: <codec::Uint<u64, 64>>::sample(g) }
-    }
-}
-
-/// Message `ProposalExecuted`, op 0x50520004.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct ProposalExecuted {
-    /// `queryId`: uint64.
-    pub query_id: u64,
-}
-
-impl ProposalExecuted {
-    /// First 32 bits of the body.
-    pub const OP: u32 = 0x50520004;
-
-    /// The cell that the contract expects. Fails if a value does not fit its field.
-    pub fn to_cell(&self) -> Result<Cell, AbiError> {
-        AbiStruct::to_cell(self)
-    }
-
-    /// Reads the cell; anything missing, malformed or left over is an error.
-    pub fn from_cell(cell: &Cell) -> Result<Self, AbiError> {
-        AbiStruct::from_cell(cell)
-    }
-}
-
-impl AbiStruct for ProposalExecuted {
-    const NAME: &'static str = "ProposalExecuted";
-    const NESTED: usize = 1;
-    const FLAT: usize = 1;
-
-    fn store(&self, b0: &mut CellBuilder) -> Result<(), AbiError> {
-        b0.store_u32(Self::OP).at("op")?;
-        <codec::Uint<u64, 64>>::store(&self.query_id, b0).at("queryId")?;
-        Ok(())
-    }
-
-    fn load(s0: &mut CellSlice<'_>, budget: &mut Budget) -> Result<Self, AbiError> {
-        codec::expect_op(s0, Self::OP)?;
-        let query_id = <codec::Uint<u64, 64>>::load(s0, budget).at("queryId")?;
-        Ok(Self { query_id })
-    }
-
-    fn pop(r: &mut StackReader) -> Result<Self, AbiError> {
-        let query_id = <codec::Uint<u64, 64>>::pop(r).at("queryId")?;
-        Ok(Self { query_id })
-    }
-
-    fn push(&self, out: &mut Vec<StackValue>) -> Result<(), AbiError> {
-        <codec::Uint<u64, 64>>::push(&self.query_id, out).at("queryId")?;
-        Ok(())
-    }
-
-    #[cfg(test)]
-    fn sample(g: &mut crate::testing::Gen) -> Self {
-        Self { query_id: <codec::Uint<u64, 64>>::sample(g) }
-    }
-}
-
-/// Message `CloseProposal`, op 0x50520005.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct CloseProposal {
-    /// `queryId`: uint64.
-    pub query_id: u64,
-}
-
-impl CloseProposal {
-    /// First 32 bits of the body.
-    pub const OP: u32 = 0x50520005;
-
-    /// The cell that the contract expects. Fails if a value does not fit its field.
-    pub fn to_cell(&self) -> Result<Cell, AbiError> {
-        AbiStruct::to_cell(self)
-    }
-
-    /// Reads the cell; anything missing, malformed or left over is an error.
-    pub fn from_cell(cell: &Cell) -> Result<Self, AbiError> {
-        AbiStruct::from_cell(cell)
-    }
-}
-
-impl AbiStruct for CloseProposal {
-    const NAME: &'static str = "CloseProposal";
-    const NESTED: usize = 1;
-    const FLAT: usize = 1;
-
-    fn store(&self, b0: &mut CellBuilder) -> Result<(), AbiError> {
-        b0.store_u32(Self::OP).at("op")?;
-        <codec::Uint<u64, 64>>::store(&self.query_id, b0).at("queryId")?;
-        Ok(())
-    }
-
-    fn load(s0: &mut CellSlice<'_>, budget: &mut Budget) -> Result<Self, AbiError> {
-        codec::expect_op(s0, Self::OP)?;
-        let query_id = <codec::Uint<u64, 64>>::load(s0, budget).at("queryId")?;
-        Ok(Self { query_id })
-    }
-
-    fn pop(r: &mut StackReader) -> Result<Self, AbiError> {
-        let query_id = <codec::Uint<u64, 64>>::pop(r).at("queryId")?;
-        Ok(Self { query_id })
-    }
-
-    fn push(&self, out: &mut Vec<StackValue>) -> Result<(), AbiError> {
-        <codec::Uint<u64, 64>>::push(&self.query_id, out).at("queryId")?;
-        Ok(())
-    }
-
-    #[cfg(test)]
-    fn sample(g: &mut crate::testing::Gen) -> Self {
-        Self { query_id: <codec::Uint<u64, 64>>::sample(g) }
-    }
-}
-
-/// Message `ProposalOpened`, op 0x50520011.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct ProposalOpened {
-    /// `queryId`: uint64.
-    pub query_id: u64,
-    /// `id`: uint256.
-    pub id: HashBytes,
-}
-
-impl ProposalOpened {
-    /// First 32 bits of the body.
-    pub const OP: u32 = 0x50520011;
-
-    /// The cell that the contract expects. Fails if a value does not fit its field.
-    pub fn to_cell(&self) -> Result<Cell, AbiError> {
-        AbiStruct::to_cell(self)
-    }
-
-    /// Reads the cell; anything missing, malformed or left over is an error.
-    pub fn from_cell(cell: &Cell) -> Result<Self, AbiError> {
-        AbiStruct::from_cell(cell)
-    }
-}
-
-impl AbiStruct for ProposalOpened {
-    const NAME: &'static str = "ProposalOpened";
+impl AbiStruct for SplitAddress {
+    const NAME: &'static str = "SplitAddress";
     const NESTED: usize = 2;
     const FLAT: usize = 2;
 
     fn store(&self, b0: &mut CellBuilder) -> Result<(), AbiError> {
-        b0.store_u32(Self::OP).at("op")?;
-        <codec::Uint<u64, 64>>::store(&self.query_id, b0).at("queryId")?;
-        <codec::Uint256>::store(&self.id, b0).at("id")?;
+        <codec::BigSigned<257>>::store(&self.workchain, b0).at("workchain")?;
+        <codec::BigSigned<257>>::store(&self.hash, b0).at("hash")?;
         Ok(())
     }
 
     fn load(s0: &mut CellSlice<'_>, budget: &mut Budget) -> Result<Self, AbiError> {
-        codec::expect_op(s0, Self::OP)?;
-        let query_id = <codec::Uint<u64, 64>>::load(s0, budget).at("queryId")?;
-        let id = <codec::Uint256>::load(s0, budget).at("id")?;
-        Ok(Self { query_id, id })
+        let workchain = <codec::BigSigned<257>>::load(s0, budget).at("workchain")?;
+        let hash = <codec::BigSigned<257>>::load(s0, budget).at("hash")?;
+        Ok(Self { workchain, hash })
     }
 
     fn pop(r: &mut StackReader) -> Result<Self, AbiError> {
-        let query_id = <codec::Uint<u64, 64>>::pop(r).at("queryId")?;
-        let id = <codec::Uint256>::pop(r).at("id")?;
-        Ok(Self { query_id, id })
+        let workchain = <codec::BigSigned<257>>::pop(r).at("workchain")?;
+        let hash = <codec::BigSigned<257>>::pop(r).at("hash")?;
+        Ok(Self { workchain, hash })
     }
 
     fn push(&self, out: &mut Vec<StackValue>) -> Result<(), AbiError> {
-        <codec::Uint<u64, 64>>::push(&self.query_id, out).at("queryId")?;
-        <codec::Uint256>::push(&self.id, out).at("id")?;
+        <codec::BigSigned<257>>::push(&self.workchain, out).at("workchain")?;
+        <codec::BigSigned<257>>::push(&self.hash, out).at("hash")?;
         Ok(())
     }
 
     #[cfg(test)]
     fn sample(g: &mut crate::testing::Gen) -> Self {
-        Self { query_id: <codec::Uint<u64, 64>>::sample(g), id: <codec::Uint256>::sample(g) }
-    }
-}
-
-/// Message `ProposalExists`, op 0x50520012.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct ProposalExists {
-    /// `queryId`: uint64.
-    pub query_id: u64,
-    /// `id`: uint256.
-    pub id: HashBytes,
-}
-
-impl ProposalExists {
-    /// First 32 bits of the body.
-    pub const OP: u32 = 0x50520012;
-
-    /// The cell that the contract expects. Fails if a value does not fit its field.
-    pub fn to_cell(&self) -> Result<Cell, AbiError> {
-        AbiStruct::to_cell(self)
-    }
-
-    /// Reads the cell; anything missing, malformed or left over is an error.
-    pub fn from_cell(cell: &Cell) -> Result<Self, AbiError> {
-        AbiStruct::from_cell(cell)
-    }
-}
-
-impl AbiStruct for ProposalExists {
-    const NAME: &'static str = "ProposalExists";
-    const NESTED: usize = 2;
-    const FLAT: usize = 2;
-
-    fn store(&self, b0: &mut CellBuilder) -> Result<(), AbiError> {
-        b0.store_u32(Self::OP).at("op")?;
-        <codec::Uint<u64, 64>>::store(&self.query_id, b0).at("queryId")?;
-        <codec::Uint256>::store(&self.id, b0).at("id")?;
-        Ok(())
-    }
-
-    fn load(s0: &mut CellSlice<'_>, budget: &mut Budget) -> Result<Self, AbiError> {
-        codec::expect_op(s0, Self::OP)?;
-        let query_id = <codec::Uint<u64, 64>>::load(s0, budget).at("queryId")?;
-        let id = <codec::Uint256>::load(s0, budget).at("id")?;
-        Ok(Self { query_id, id })
-    }
-
-    fn pop(r: &mut StackReader) -> Result<Self, AbiError> {
-        let query_id = <codec::Uint<u64, 64>>::pop(r).at("queryId")?;
-        let id = <codec::Uint256>::pop(r).at("id")?;
-        Ok(Self { query_id, id })
-    }
-
-    fn push(&self, out: &mut Vec<StackValue>) -> Result<(), AbiError> {
-        <codec::Uint<u64, 64>>::push(&self.query_id, out).at("queryId")?;
-        <codec::Uint256>::push(&self.id, out).at("id")?;
-        Ok(())
-    }
-
-    #[cfg(test)]
-    fn sample(g: &mut crate::testing::Gen) -> Self {
-        Self { query_id: <codec::Uint<u64, 64>>::sample(g), id: <codec::Uint256>::sample(g) }
-    }
-}
-
-/// Message `VoteCounted`, op 0x50520013.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct VoteCounted {
-    /// `queryId`: uint64.
-    pub query_id: u64,
-    /// `weight`: coins.
-    pub weight: Tokens,
-}
-
-impl VoteCounted {
-    /// First 32 bits of the body.
-    pub const OP: u32 = 0x50520013;
-
-    /// The cell that the contract expects. Fails if a value does not fit its field.
-    pub fn to_cell(&self) -> Result<Cell, AbiError> {
-        AbiStruct::to_cell(self)
-    }
-
-    /// Reads the cell; anything missing, malformed or left over is an error.
-    pub fn from_cell(cell: &Cell) -> Result<Self, AbiError> {
-        AbiStruct::from_cell(cell)
-    }
-}
-
-impl AbiStruct for VoteCounted {
-    const NAME: &'static str = "VoteCounted";
-    const NESTED: usize = 2;
-    const FLAT: usize = 2;
-
-    fn store(&self, b0: &mut CellBuilder) -> Result<(), AbiError> {
-        b0.store_u32(Self::OP).at("op")?;
-        <codec::Uint<u64, 64>>::store(&self.query_id, b0).at("queryId")?;
-        <codec::Coins>::store(&self.weight, b0).at("weight")?;
-        Ok(())
-    }
-
-    fn load(s0: &mut CellSlice<'_>, budget: &mut Budget) -> Result<Self, AbiError> {
-        codec::expect_op(s0, Self::OP)?;
-        let query_id = <codec::Uint<u64, 64>>::load(s0, budget).at("queryId")?;
-        let weight = <codec::Coins>::load(s0, budget).at("weight")?;
-        Ok(Self { query_id, weight })
-    }
-
-    fn pop(r: &mut StackReader) -> Result<Self, AbiError> {
-        let query_id = <codec::Uint<u64, 64>>::pop(r).at("queryId")?;
-        let weight = <codec::Coins>::pop(r).at("weight")?;
-        Ok(Self { query_id, weight })
-    }
-
-    fn push(&self, out: &mut Vec<StackValue>) -> Result<(), AbiError> {
-        <codec::Uint<u64, 64>>::push(&self.query_id, out).at("queryId")?;
-        <codec::Coins>::push(&self.weight, out).at("weight")?;
-        Ok(())
-    }
-
-    #[cfg(test)]
-    fn sample(g: &mut crate::testing::Gen) -> Self {
-        Self { query_id: <codec::Uint<u64, 64>>::sample(g), weight: <codec::Coins>::sample(g) }
-    }
-}
-
-/// Message `BondReturned`, op 0x50520014.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct BondReturned {
-    /// `queryId`: uint64.
-    pub query_id: u64,
-    /// `id`: uint256.
-    pub id: HashBytes,
-}
-
-impl BondReturned {
-    /// First 32 bits of the body.
-    pub const OP: u32 = 0x50520014;
-
-    /// The cell that the contract expects. Fails if a value does not fit its field.
-    pub fn to_cell(&self) -> Result<Cell, AbiError> {
-        AbiStruct::to_cell(self)
-    }
-
-    /// Reads the cell; anything missing, malformed or left over is an error.
-    pub fn from_cell(cell: &Cell) -> Result<Self, AbiError> {
-        AbiStruct::from_cell(cell)
-    }
-}
-
-impl AbiStruct for BondReturned {
-    const NAME: &'static str = "BondReturned";
-    const NESTED: usize = 2;
-    const FLAT: usize = 2;
-
-    fn store(&self, b0: &mut CellBuilder) -> Result<(), AbiError> {
-        b0.store_u32(Self::OP).at("op")?;
-        <codec::Uint<u64, 64>>::store(&self.query_id, b0).at("queryId")?;
-        <codec::Uint256>::store(&self.id, b0).at("id")?;
-        Ok(())
-    }
-
-    fn load(s0: &mut CellSlice<'_>, budget: &mut Budget) -> Result<Self, AbiError> {
-        codec::expect_op(s0, Self::OP)?;
-        let query_id = <codec::Uint<u64, 64>>::load(s0, budget).at("queryId")?;
-        let id = <codec::Uint256>::load(s0, budget).at("id")?;
-        Ok(Self { query_id, id })
-    }
-
-    fn pop(r: &mut StackReader) -> Result<Self, AbiError> {
-        let query_id = <codec::Uint<u64, 64>>::pop(r).at("queryId")?;
-        let id = <codec::Uint256>::pop(r).at("id")?;
-        Ok(Self { query_id, id })
-    }
-
-    fn push(&self, out: &mut Vec<StackValue>) -> Result<(), AbiError> {
-        <codec::Uint<u64, 64>>::push(&self.query_id, out).at("queryId")?;
-        <codec::Uint256>::push(&self.id, out).at("id")?;
-        Ok(())
-    }
-
-    #[cfg(test)]
-    fn sample(g: &mut crate::testing::Gen) -> Self {
-        Self { query_id: <codec::Uint<u64, 64>>::sample(g), id: <codec::Uint256>::sample(g) }
-    }
-}
-
-/// Struct `GovernorState`.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct GovernorState {
-    /// `ready`: bool.
-    pub ready: bool,
-    /// `epoch`: uint32.
-    pub epoch: u32,
-    /// `epochLength`: uint32.
-    pub epoch_length: u32,
-    /// `totalStake`: coins.
-    pub total_stake: Tokens,
-    /// `nextTotalStake`: coins.
-    pub next_total_stake: Tokens,
-    /// `proposals`: uint32.
-    pub proposals: u32,
-    /// `params`: GovernorParams.
-    pub params: GovernorParams,
-}
-
-impl GovernorState {
-    /// The cell that the contract expects. Fails if a value does not fit its field.
-    pub fn to_cell(&self) -> Result<Cell, AbiError> {
-        AbiStruct::to_cell(self)
-    }
-
-    /// Reads the cell; anything missing, malformed or left over is an error.
-    pub fn from_cell(cell: &Cell) -> Result<Self, AbiError> {
-        AbiStruct::from_cell(cell)
-    }
-}
-
-impl AbiStruct for GovernorState {
-    const NAME: &'static str = "GovernorState";
-    const NESTED: usize = 7;
-    const FLAT: usize = 15;
-
-    fn store(&self, b0: &mut CellBuilder) -> Result<(), AbiError> {
-        <codec::Bool>::store(&self.ready, b0).at("ready")?;
-        <codec::Uint<u32, 32>>::store(&self.epoch, b0).at("epoch")?;
-        <codec::Uint<u32, 32>>::store(&self.epoch_length, b0).at("epochLength")?;
-        <codec::Coins>::store(&self.total_stake, b0).at("totalStake")?;
-        <codec::Coins>::store(&self.next_total_stake, b0).at("nextTotalStake")?;
-        <codec::Uint<u32, 32>>::store(&self.proposals, b0).at("proposals")?;
-        <codec::Inline<GovernorParams>>::store(&self.params, b0).at("params")?;
-        Ok(())
-    }
-
-    fn load(s0: &mut CellSlice<'_>, budget: &mut Budget) -> Result<Self, AbiError> {
-        let ready = <codec::Bool>::load(s0, budget).at("ready")?;
-        let epoch = <codec::Uint<u32, 32>>::load(s0, budget).at("epoch")?;
-        let epoch_length = <codec::Uint<u32, 32>>::load(s0, budget).at("epochLength")?;
-        let total_stake = <codec::Coins>::load(s0, budget).at("totalStake")?;
-        let next_total_stake = <codec::Coins>::load(s0, budget).at("nextTotalStake")?;
-        let proposals = <codec::Uint<u32, 32>>::load(s0, budget).at("proposals")?;
-        let params = <codec::Inline<GovernorParams>>::load(s0, budget).at("params")?;
-        Ok(Self { ready, epoch, epoch_length, total_stake, next_total_stake, proposals, params })
-    }
-
-    fn pop(r: &mut StackReader) -> Result<Self, AbiError> {
-        let ready = <codec::Bool>::pop(r).at("ready")?;
-        let epoch = <codec::Uint<u32, 32>>::pop(r).at("epoch")?;
-        let epoch_length = <codec::Uint<u32, 32>>::pop(r).at("epochLength")?;
-        let total_stake = <codec::Coins>::pop(r).at("totalStake")?;
-        let next_total_stake = <codec::Coins>::pop(r).at("nextTotalStake")?;
-        let proposals = <codec::Uint<u32, 32>>::pop(r).at("proposals")?;
-        let params = <codec::Inline<GovernorParams>>::pop(r).at("params")?;
-        Ok(Self { ready, epoch, epoch_length, total_stake, next_total_stake, proposals, params })
-    }
-
-    fn push(&self, out: &mut Vec<StackValue>) -> Result<(), AbiError> {
-        <codec::Bool>::push(&self.ready, out).at("ready")?;
-        <codec::Uint<u32, 32>>::push(&self.epoch, out).at("epoch")?;
-        <codec::Uint<u32, 32>>::push(&self.epoch_length, out).at("epochLength")?;
-        <codec::Coins>::push(&self.total_stake, out).at("totalStake")?;
-        <codec::Coins>::push(&self.next_total_stake, out).at("nextTotalStake")?;
-        <codec::Uint<u32, 32>>::push(&self.proposals, out).at("proposals")?;
-        <codec::Inline<GovernorParams>>::push(&self.params, out).at("params")?;
-        Ok(())
-    }
-
-    #[cfg(test)]
-    fn sample(g: &mut crate::testing::Gen) -> Self {
-        Self {
-            ready: <codec::Bool>::sample(g),
-            epoch: <codec::Uint<u32, 32>>::sample(g),
-            epoch_length: <codec::Uint<u32, 32>>::sample(g),
-            total_stake: <codec::Coins>::sample(g),
-            next_total_stake: <codec::Coins>::sample(g),
-            proposals: <codec::Uint<u32, 32>>::sample(g),
-            params: <codec::Inline<GovernorParams>>::sample(g),
-        }
-    }
-}
-
-/// Struct `ProposalState`.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct ProposalState {
-    /// `id`: uint256.
-    pub id: HashBytes,
-    /// `status`: uint8.
-    pub status: u8,
-    /// `proposer`: address.
-    pub proposer: StdAddr,
-    /// `snapshot`: uint32.
-    pub snapshot: u32,
-    /// `startsAt`: uint32.
-    pub starts_at: u32,
-    /// `endsAt`: uint32.
-    pub ends_at: u32,
-    /// `lastEnd`: uint32.
-    pub last_end: u32,
-    /// `executableFrom`: uint32.
-    pub executable_from: u32,
-    /// `expiresAt`: uint32.
-    pub expires_at: u32,
-    /// `totalStake`: coins.
-    pub total_stake: Tokens,
-    /// `quorum`: coins.
-    pub quorum: Tokens,
-    /// `yes`: coins.
-    pub yes: Tokens,
-    /// `no`: coins.
-    pub no: Tokens,
-    /// `abstain`: coins.
-    pub abstain: Tokens,
-    /// `bond`: coins.
-    pub bond: Tokens,
-    /// `executeValue`: coins.
-    pub execute_value: Tokens,
-    /// `actions`: ^cell.
-    pub actions: Cell,
-    /// `metadata`: ^cell.
-    pub metadata: Cell,
-}
-
-impl ProposalState {
-    /// The cell that the contract expects. Fails if a value does not fit its field.
-    pub fn to_cell(&self) -> Result<Cell, AbiError> {
-        AbiStruct::to_cell(self)
-    }
-
-    /// Reads the cell; anything missing, malformed or left over is an error.
-    pub fn from_cell(cell: &Cell) -> Result<Self, AbiError> {
-        AbiStruct::from_cell(cell)
-    }
-}
-
-impl AbiStruct for ProposalState {
-    const NAME: &'static str = "ProposalState";
-    const NESTED: usize = 18;
-    const FLAT: usize = 18;
-
-    fn store(&self, b0: &mut CellBuilder) -> Result<(), AbiError> {
-        <codec::Uint256>::store(&self.id, b0).at("id")?;
-        <codec::Uint<u8, 8>>::store(&self.status, b0).at("status")?;
-        <codec::Address>::store(&self.proposer, b0).at("proposer")?;
-        <codec::Uint<u32, 32>>::store(&self.snapshot, b0).at("snapshot")?;
-        <codec::Uint<u32, 32>>::store(&self.starts_at, b0).at("startsAt")?;
-        <codec::Uint<u32, 32>>::store(&self.ends_at, b0).at("endsAt")?;
-        <codec::Uint<u32, 32>>::store(&self.last_end, b0).at("lastEnd")?;
-        <codec::Uint<u32, 32>>::store(&self.executable_from, b0).at("executableFrom")?;
-        <codec::Uint<u32, 32>>::store(&self.expires_at, b0).at("expiresAt")?;
-        <codec::Coins>::store(&self.total_stake, b0).at("totalStake")?;
-        <codec::Coins>::store(&self.quorum, b0).at("quorum")?;
-        let mut b1 = CellBuilder::new();
-        <codec::Coins>::store(&self.yes, &mut b1).at("yes")?;
-        <codec::Coins>::store(&self.no, &mut b1).at("no")?;
-        <codec::Coins>::store(&self.abstain, &mut b1).at("abstain")?;
-        <codec::Coins>::store(&self.bond, &mut b1).at("bond")?;
-        <codec::Coins>::store(&self.execute_value, &mut b1).at("executeValue")?;
-        <codec::Ref<tycho_types::cell::Cell>>::store(&self.actions, &mut b1).at("actions")?;
-        <codec::Ref<tycho_types::cell::Cell>>::store(&self.metadata, &mut b1).at("metadata")?;
-        b0.store_reference(b1.build()?)?;
-        Ok(())
-    }
-
-    fn load(s0: &mut CellSlice<'_>, budget: &mut Budget) -> Result<Self, AbiError> {
-        let id = <codec::Uint256>::load(s0, budget).at("id")?;
-        let status = <codec::Uint<u8, 8>>::load(s0, budget).at("status")?;
-        let proposer = <codec::Address>::load(s0, budget).at("proposer")?;
-        let snapshot = <codec::Uint<u32, 32>>::load(s0, budget).at("snapshot")?;
-        let starts_at = <codec::Uint<u32, 32>>::load(s0, budget).at("startsAt")?;
-        let ends_at = <codec::Uint<u32, 32>>::load(s0, budget).at("endsAt")?;
-        let last_end = <codec::Uint<u32, 32>>::load(s0, budget).at("lastEnd")?;
-        let executable_from = <codec::Uint<u32, 32>>::load(s0, budget).at("executableFrom")?;
-        let expires_at = <codec::Uint<u32, 32>>::load(s0, budget).at("expiresAt")?;
-        let total_stake = <codec::Coins>::load(s0, budget).at("totalStake")?;
-        let quorum = <codec::Coins>::load(s0, budget).at("quorum")?;
-        budget.spend()?;
-        let mut s1 = s0.load_reference_as_slice()?;
-        let yes = <codec::Coins>::load(&mut s1, budget).at("yes")?;
-        let no = <codec::Coins>::load(&mut s1, budget).at("no")?;
-        let abstain = <codec::Coins>::load(&mut s1, budget).at("abstain")?;
-        let bond = <codec::Coins>::load(&mut s1, budget).at("bond")?;
-        let execute_value = <codec::Coins>::load(&mut s1, budget).at("executeValue")?;
-        let actions = <codec::Ref<tycho_types::cell::Cell>>::load(&mut s1, budget).at("actions")?;
-        let metadata = <codec::Ref<tycho_types::cell::Cell>>::load(&mut s1, budget).at("metadata")?;
-        codec::expect_end(&s1)?;
-        Ok(Self {
-            id,
-            status,
-            proposer,
-            snapshot,
-            starts_at,
-            ends_at,
-            last_end,
-            executable_from,
-            expires_at,
-            total_stake,
-            quorum,
-            yes,
-            no,
-            abstain,
-            bond,
-            execute_value,
-            actions,
-            metadata,
-        })
-    }
-
-    fn pop(r: &mut StackReader) -> Result<Self, AbiError> {
-        let id = <codec::Uint256>::pop(r).at("id")?;
-        let status = <codec::Uint<u8, 8>>::pop(r).at("status")?;
-        let proposer = <codec::Address>::pop(r).at("proposer")?;
-        let snapshot = <codec::Uint<u32, 32>>::pop(r).at("snapshot")?;
-        let starts_at = <codec::Uint<u32, 32>>::pop(r).at("startsAt")?;
-        let ends_at = <codec::Uint<u32, 32>>::pop(r).at("endsAt")?;
-        let last_end = <codec::Uint<u32, 32>>::pop(r).at("lastEnd")?;
-        let executable_from = <codec::Uint<u32, 32>>::pop(r).at("executableFrom")?;
-        let expires_at = <codec::Uint<u32, 32>>::pop(r).at("expiresAt")?;
-        let total_stake = <codec::Coins>::pop(r).at("totalStake")?;
-        let quorum = <codec::Coins>::pop(r).at("quorum")?;
-        let yes = <codec::Coins>::pop(r).at("yes")?;
-        let no = <codec::Coins>::pop(r).at("no")?;
-        let abstain = <codec::Coins>::pop(r).at("abstain")?;
-        let bond = <codec::Coins>::pop(r).at("bond")?;
-        let execute_value = <codec::Coins>::pop(r).at("executeValue")?;
-        let actions = <codec::Ref<tycho_types::cell::Cell>>::pop(r).at("actions")?;
-        let metadata = <codec::Ref<tycho_types::cell::Cell>>::pop(r).at("metadata")?;
-        Ok(Self {
-            id,
-            status,
-            proposer,
-            snapshot,
-            starts_at,
-            ends_at,
-            last_end,
-            executable_from,
-            expires_at,
-            total_stake,
-            quorum,
-            yes,
-            no,
-            abstain,
-            bond,
-            execute_value,
-            actions,
-            metadata,
-        })
-    }
-
-    fn push(&self, out: &mut Vec<StackValue>) -> Result<(), AbiError> {
-        <codec::Uint256>::push(&self.id, out).at("id")?;
-        <codec::Uint<u8, 8>>::push(&self.status, out).at("status")?;
-        <codec::Address>::push(&self.proposer, out).at("proposer")?;
-        <codec::Uint<u32, 32>>::push(&self.snapshot, out).at("snapshot")?;
-        <codec::Uint<u32, 32>>::push(&self.starts_at, out).at("startsAt")?;
-        <codec::Uint<u32, 32>>::push(&self.ends_at, out).at("endsAt")?;
-        <codec::Uint<u32, 32>>::push(&self.last_end, out).at("lastEnd")?;
-        <codec::Uint<u32, 32>>::push(&self.executable_from, out).at("executableFrom")?;
-        <codec::Uint<u32, 32>>::push(&self.expires_at, out).at("expiresAt")?;
-        <codec::Coins>::push(&self.total_stake, out).at("totalStake")?;
-        <codec::Coins>::push(&self.quorum, out).at("quorum")?;
-        <codec::Coins>::push(&self.yes, out).at("yes")?;
-        <codec::Coins>::push(&self.no, out).at("no")?;
-        <codec::Coins>::push(&self.abstain, out).at("abstain")?;
-        <codec::Coins>::push(&self.bond, out).at("bond")?;
-        <codec::Coins>::push(&self.execute_value, out).at("executeValue")?;
-        <codec::Ref<tycho_types::cell::Cell>>::push(&self.actions, out).at("actions")?;
-        <codec::Ref<tycho_types::cell::Cell>>::push(&self.metadata, out).at("metadata")?;
-        Ok(())
-    }
-
-    #[cfg(test)]
-    fn sample(g: &mut crate::testing::Gen) -> Self {
-        Self {
-            id: <codec::Uint256>::sample(g),
-            status: <codec::Uint<u8, 8>>::sample(g),
-            proposer: <codec::Address>::sample(g),
-            snapshot: <codec::Uint<u32, 32>>::sample(g),
-            starts_at: <codec::Uint<u32, 32>>::sample(g),
-            ends_at: <codec::Uint<u32, 32>>::sample(g),
-            last_end: <codec::Uint<u32, 32>>::sample(g),
-            executable_from: <codec::Uint<u32, 32>>::sample(g),
-            expires_at: <codec::Uint<u32, 32>>::sample(g),
-            total_stake: <codec::Coins>::sample(g),
-            quorum: <codec::Coins>::sample(g),
-            yes: <codec::Coins>::sample(g),
-            no: <codec::Coins>::sample(g),
-            abstain: <codec::Coins>::sample(g),
-            bond: <codec::Coins>::sample(g),
-            execute_value: <codec::Coins>::sample(g),
-            actions: <codec::Ref<tycho_types::cell::Cell>>::sample(g),
-            metadata: <codec::Ref<tycho_types::cell::Cell>>::sample(g),
-        }
+        Self { workchain: <codec::BigSigned<257>>::sample(g), hash: <codec::BigSigned<257>>::sample(g) }
     }
 }
 
@@ -1893,6 +699,93 @@ impl AbiStruct for Node {
             bond: <codec::Coins>::sample(g),
             since: <codec::Uint<u32, 32>>::sample(g),
             retired_at: <codec::Uint<u32, 32>>::sample(g),
+        }
+    }
+}
+
+/// Struct `Books`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Books {
+    /// `nextLot`: uint32.
+    pub next_lot: u32,
+    /// `held`: coins.
+    pub held: Tokens,
+    /// `staying`: coins.
+    pub staying: Tokens,
+    /// `bonded`: coins.
+    pub bonded: Tokens,
+    /// `unbondingDelay`: uint32.
+    pub unbonding_delay: u32,
+    /// `nodes`: map<uint256, ^Node>.
+    pub nodes: BTreeMap<HashBytes, Node>,
+}
+
+impl Books {
+    /// The cell that the contract expects. Fails if a value does not fit its field.
+    pub fn to_cell(&self) -> Result<Cell, AbiError> {
+        AbiStruct::to_cell(self)
+    }
+
+    /// Reads the cell; anything missing, malformed or left over is an error.
+    pub fn from_cell(cell: &Cell) -> Result<Self, AbiError> {
+        AbiStruct::from_cell(cell)
+    }
+}
+
+impl AbiStruct for Books {
+    const NAME: &'static str = "Books";
+    const NESTED: usize = 6;
+    const FLAT: usize = 6;
+
+    fn store(&self, b0: &mut CellBuilder) -> Result<(), AbiError> {
+        <codec::Uint<u32, 32>>::store(&self.next_lot, b0).at("nextLot")?;
+        <codec::Coins>::store(&self.held, b0).at("held")?;
+        <codec::Coins>::store(&self.staying, b0).at("staying")?;
+        <codec::Coins>::store(&self.bonded, b0).at("bonded")?;
+        <codec::Uint<u32, 32>>::store(&self.unbonding_delay, b0).at("unbondingDelay")?;
+        <codec::Map<codec::Uint256, codec::InRef<Node>, 256>>::store(&self.nodes, b0).at("nodes")?;
+        Ok(())
+    }
+
+    fn load(s0: &mut CellSlice<'_>, budget: &mut Budget) -> Result<Self, AbiError> {
+        let next_lot = <codec::Uint<u32, 32>>::load(s0, budget).at("nextLot")?;
+        let held = <codec::Coins>::load(s0, budget).at("held")?;
+        let staying = <codec::Coins>::load(s0, budget).at("staying")?;
+        let bonded = <codec::Coins>::load(s0, budget).at("bonded")?;
+        let unbonding_delay = <codec::Uint<u32, 32>>::load(s0, budget).at("unbondingDelay")?;
+        let nodes = <codec::Map<codec::Uint256, codec::InRef<Node>, 256>>::load(s0, budget).at("nodes")?;
+        Ok(Self { next_lot, held, staying, bonded, unbonding_delay, nodes })
+    }
+
+    fn pop(r: &mut StackReader) -> Result<Self, AbiError> {
+        let next_lot = <codec::Uint<u32, 32>>::pop(r).at("nextLot")?;
+        let held = <codec::Coins>::pop(r).at("held")?;
+        let staying = <codec::Coins>::pop(r).at("staying")?;
+        let bonded = <codec::Coins>::pop(r).at("bonded")?;
+        let unbonding_delay = <codec::Uint<u32, 32>>::pop(r).at("unbondingDelay")?;
+        let nodes = <codec::Map<codec::Uint256, codec::InRef<Node>, 256>>::pop(r).at("nodes")?;
+        Ok(Self { next_lot, held, staying, bonded, unbonding_delay, nodes })
+    }
+
+    fn push(&self, out: &mut Vec<StackValue>) -> Result<(), AbiError> {
+        <codec::Uint<u32, 32>>::push(&self.next_lot, out).at("nextLot")?;
+        <codec::Coins>::push(&self.held, out).at("held")?;
+        <codec::Coins>::push(&self.staying, out).at("staying")?;
+        <codec::Coins>::push(&self.bonded, out).at("bonded")?;
+        <codec::Uint<u32, 32>>::push(&self.unbonding_delay, out).at("unbondingDelay")?;
+        <codec::Map<codec::Uint256, codec::InRef<Node>, 256>>::push(&self.nodes, out).at("nodes")?;
+        Ok(())
+    }
+
+    #[cfg(test)]
+    fn sample(g: &mut crate::testing::Gen) -> Self {
+        Self {
+            next_lot: <codec::Uint<u32, 32>>::sample(g),
+            held: <codec::Coins>::sample(g),
+            staying: <codec::Coins>::sample(g),
+            bonded: <codec::Coins>::sample(g),
+            unbonding_delay: <codec::Uint<u32, 32>>::sample(g),
+            nodes: <codec::Map<codec::Uint256, codec::InRef<Node>, 256>>::sample(g),
         }
     }
 }
@@ -2038,6 +931,8 @@ pub struct Unbond {
     pub query_id: u64,
     /// `lot`: uint32.
     pub lot: u32,
+    /// `amount`: coins.
+    pub amount: Tokens,
 }
 
 impl Unbond {
@@ -2057,13 +952,14 @@ impl Unbond {
 
 impl AbiStruct for Unbond {
     const NAME: &'static str = "Unbond";
-    const NESTED: usize = 2;
-    const FLAT: usize = 2;
+    const NESTED: usize = 3;
+    const FLAT: usize = 3;
 
     fn store(&self, b0: &mut CellBuilder) -> Result<(), AbiError> {
         b0.store_u32(Self::OP).at("op")?;
         <codec::Uint<u64, 64>>::store(&self.query_id, b0).at("queryId")?;
         <codec::Uint<u32, 32>>::store(&self.lot, b0).at("lot")?;
+        <codec::Coins>::store(&self.amount, b0).at("amount")?;
         Ok(())
     }
 
@@ -2071,24 +967,31 @@ impl AbiStruct for Unbond {
         codec::expect_op(s0, Self::OP)?;
         let query_id = <codec::Uint<u64, 64>>::load(s0, budget).at("queryId")?;
         let lot = <codec::Uint<u32, 32>>::load(s0, budget).at("lot")?;
-        Ok(Self { query_id, lot })
+        let amount = <codec::Coins>::load(s0, budget).at("amount")?;
+        Ok(Self { query_id, lot, amount })
     }
 
     fn pop(r: &mut StackReader) -> Result<Self, AbiError> {
         let query_id = <codec::Uint<u64, 64>>::pop(r).at("queryId")?;
         let lot = <codec::Uint<u32, 32>>::pop(r).at("lot")?;
-        Ok(Self { query_id, lot })
+        let amount = <codec::Coins>::pop(r).at("amount")?;
+        Ok(Self { query_id, lot, amount })
     }
 
     fn push(&self, out: &mut Vec<StackValue>) -> Result<(), AbiError> {
         <codec::Uint<u64, 64>>::push(&self.query_id, out).at("queryId")?;
         <codec::Uint<u32, 32>>::push(&self.lot, out).at("lot")?;
+        <codec::Coins>::push(&self.amount, out).at("amount")?;
         Ok(())
     }
 
     #[cfg(test)]
     fn sample(g: &mut crate::testing::Gen) -> Self {
-        Self { query_id: <codec::Uint<u64, 64>>::sample(g), lot: <codec::Uint<u32, 32>>::sample(g) }
+        Self {
+            query_id: <codec::Uint<u64, 64>>::sample(g),
+            lot: <codec::Uint<u32, 32>>::sample(g),
+            amount: <codec::Coins>::sample(g),
+        }
     }
 }
 
@@ -2672,6 +1575,77 @@ impl AbiStruct for ExitConfirmed {
     }
 }
 
+/// Message `SlashNode`, op 0x53540013.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SlashNode {
+    /// `queryId`: uint64.
+    pub query_id: u64,
+    /// `node`: uint256.
+    pub node: HashBytes,
+    /// `reporter`: address.
+    pub reporter: StdAddr,
+}
+
+impl SlashNode {
+    /// First 32 bits of the body.
+    pub const OP: u32 = 0x53540013;
+
+    /// The cell that the contract expects. Fails if a value does not fit its field.
+    pub fn to_cell(&self) -> Result<Cell, AbiError> {
+        AbiStruct::to_cell(self)
+    }
+
+    /// Reads the cell; anything missing, malformed or left over is an error.
+    pub fn from_cell(cell: &Cell) -> Result<Self, AbiError> {
+        AbiStruct::from_cell(cell)
+    }
+}
+
+impl AbiStruct for SlashNode {
+    const NAME: &'static str = "SlashNode";
+    const NESTED: usize = 3;
+    const FLAT: usize = 3;
+
+    fn store(&self, b0: &mut CellBuilder) -> Result<(), AbiError> {
+        b0.store_u32(Self::OP).at("op")?;
+        <codec::Uint<u64, 64>>::store(&self.query_id, b0).at("queryId")?;
+        <codec::Uint256>::store(&self.node, b0).at("node")?;
+        <codec::Address>::store(&self.reporter, b0).at("reporter")?;
+        Ok(())
+    }
+
+    fn load(s0: &mut CellSlice<'_>, budget: &mut Budget) -> Result<Self, AbiError> {
+        codec::expect_op(s0, Self::OP)?;
+        let query_id = <codec::Uint<u64, 64>>::load(s0, budget).at("queryId")?;
+        let node = <codec::Uint256>::load(s0, budget).at("node")?;
+        let reporter = <codec::Address>::load(s0, budget).at("reporter")?;
+        Ok(Self { query_id, node, reporter })
+    }
+
+    fn pop(r: &mut StackReader) -> Result<Self, AbiError> {
+        let query_id = <codec::Uint<u64, 64>>::pop(r).at("queryId")?;
+        let node = <codec::Uint256>::pop(r).at("node")?;
+        let reporter = <codec::Address>::pop(r).at("reporter")?;
+        Ok(Self { query_id, node, reporter })
+    }
+
+    fn push(&self, out: &mut Vec<StackValue>) -> Result<(), AbiError> {
+        <codec::Uint<u64, 64>>::push(&self.query_id, out).at("queryId")?;
+        <codec::Uint256>::push(&self.node, out).at("node")?;
+        <codec::Address>::push(&self.reporter, out).at("reporter")?;
+        Ok(())
+    }
+
+    #[cfg(test)]
+    fn sample(g: &mut crate::testing::Gen) -> Self {
+        Self {
+            query_id: <codec::Uint<u64, 64>>::sample(g),
+            node: <codec::Uint256>::sample(g),
+            reporter: <codec::Address>::sample(g),
+        }
+    }
+}
+
 /// Message `StakeActive`, op 0x53540021.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct StakeActive {
@@ -2885,6 +1859,77 @@ impl AbiStruct for StakeReturned {
     }
 }
 
+/// Message `NodeSlashed`, op 0x53540024.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct NodeSlashed {
+    /// `queryId`: uint64.
+    pub query_id: u64,
+    /// `key`: uint256.
+    pub key: HashBytes,
+    /// `amount`: coins.
+    pub amount: Tokens,
+}
+
+impl NodeSlashed {
+    /// First 32 bits of the body.
+    pub const OP: u32 = 0x53540024;
+
+    /// The cell that the contract expects. Fails if a value does not fit its field.
+    pub fn to_cell(&self) -> Result<Cell, AbiError> {
+        AbiStruct::to_cell(self)
+    }
+
+    /// Reads the cell; anything missing, malformed or left over is an error.
+    pub fn from_cell(cell: &Cell) -> Result<Self, AbiError> {
+        AbiStruct::from_cell(cell)
+    }
+}
+
+impl AbiStruct for NodeSlashed {
+    const NAME: &'static str = "NodeSlashed";
+    const NESTED: usize = 3;
+    const FLAT: usize = 3;
+
+    fn store(&self, b0: &mut CellBuilder) -> Result<(), AbiError> {
+        b0.store_u32(Self::OP).at("op")?;
+        <codec::Uint<u64, 64>>::store(&self.query_id, b0).at("queryId")?;
+        <codec::Uint256>::store(&self.key, b0).at("key")?;
+        <codec::Coins>::store(&self.amount, b0).at("amount")?;
+        Ok(())
+    }
+
+    fn load(s0: &mut CellSlice<'_>, budget: &mut Budget) -> Result<Self, AbiError> {
+        codec::expect_op(s0, Self::OP)?;
+        let query_id = <codec::Uint<u64, 64>>::load(s0, budget).at("queryId")?;
+        let key = <codec::Uint256>::load(s0, budget).at("key")?;
+        let amount = <codec::Coins>::load(s0, budget).at("amount")?;
+        Ok(Self { query_id, key, amount })
+    }
+
+    fn pop(r: &mut StackReader) -> Result<Self, AbiError> {
+        let query_id = <codec::Uint<u64, 64>>::pop(r).at("queryId")?;
+        let key = <codec::Uint256>::pop(r).at("key")?;
+        let amount = <codec::Coins>::pop(r).at("amount")?;
+        Ok(Self { query_id, key, amount })
+    }
+
+    fn push(&self, out: &mut Vec<StackValue>) -> Result<(), AbiError> {
+        <codec::Uint<u64, 64>>::push(&self.query_id, out).at("queryId")?;
+        <codec::Uint256>::push(&self.key, out).at("key")?;
+        <codec::Coins>::push(&self.amount, out).at("amount")?;
+        Ok(())
+    }
+
+    #[cfg(test)]
+    fn sample(g: &mut crate::testing::Gen) -> Self {
+        Self {
+            query_id: <codec::Uint<u64, 64>>::sample(g),
+            key: <codec::Uint256>::sample(g),
+            amount: <codec::Coins>::sample(g),
+        }
+    }
+}
+
 /// Struct `StakeState`.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct StakeState {
@@ -2908,6 +1953,8 @@ pub struct StakeState {
     pub nodes: BTreeMap<HashBytes, Node>,
     /// `receipts`: map<address, uint32>.
     pub receipts: BTreeMap<StdAddr, u32>,
+    /// `pledged`: coins.
+    pub pledged: Tokens,
 }
 
 impl StakeState {
@@ -2924,8 +1971,8 @@ impl StakeState {
 
 impl AbiStruct for StakeState {
     const NAME: &'static str = "StakeState";
-    const NESTED: usize = 10;
-    const FLAT: usize = 10;
+    const NESTED: usize = 11;
+    const FLAT: usize = 11;
 
     fn store(&self, b0: &mut CellBuilder) -> Result<(), AbiError> {
         <codec::Address>::store(&self.governor, b0).at("governor")?;
@@ -2937,7 +1984,10 @@ impl AbiStruct for StakeState {
         <codec::Uint<u32, 32>>::store(&self.next_lot, b0).at("nextLot")?;
         <codec::Map<codec::Uint<u32, 32>, codec::InRef<Lot>, 32>>::store(&self.lots, b0).at("lots")?;
         <codec::Map<codec::Uint256, codec::InRef<Node>, 256>>::store(&self.nodes, b0).at("nodes")?;
-        <codec::Map<codec::Address, codec::Uint<u32, 32>, 267>>::store(&self.receipts, b0).at("receipts")?;
+        let mut b1 = CellBuilder::new();
+        <codec::Map<codec::Address, codec::Uint<u32, 32>, 267>>::store(&self.receipts, &mut b1).at("receipts")?;
+        <codec::Coins>::store(&self.pledged, &mut b1).at("pledged")?;
+        b0.store_reference(b1.build()?)?;
         Ok(())
     }
 
@@ -2951,8 +2001,12 @@ impl AbiStruct for StakeState {
         let next_lot = <codec::Uint<u32, 32>>::load(s0, budget).at("nextLot")?;
         let lots = <codec::Map<codec::Uint<u32, 32>, codec::InRef<Lot>, 32>>::load(s0, budget).at("lots")?;
         let nodes = <codec::Map<codec::Uint256, codec::InRef<Node>, 256>>::load(s0, budget).at("nodes")?;
-        let receipts = <codec::Map<codec::Address, codec::Uint<u32, 32>, 267>>::load(s0, budget).at("receipts")?;
-        Ok(Self { governor, owner, held, staying, bonded, unbonding_delay, next_lot, lots, nodes, receipts })
+        budget.spend()?;
+        let mut s1 = s0.load_reference_as_slice()?;
+        let receipts = <codec::Map<codec::Address, codec::Uint<u32, 32>, 267>>::load(&mut s1, budget).at("receipts")?;
+        let pledged = <codec::Coins>::load(&mut s1, budget).at("pledged")?;
+        codec::expect_end(&s1)?;
+        Ok(Self { governor, owner, held, staying, bonded, unbonding_delay, next_lot, lots, nodes, receipts, pledged })
     }
 
     fn pop(r: &mut StackReader) -> Result<Self, AbiError> {
@@ -2966,7 +2020,8 @@ impl AbiStruct for StakeState {
         let lots = <codec::Map<codec::Uint<u32, 32>, codec::InRef<Lot>, 32>>::pop(r).at("lots")?;
         let nodes = <codec::Map<codec::Uint256, codec::InRef<Node>, 256>>::pop(r).at("nodes")?;
         let receipts = <codec::Map<codec::Address, codec::Uint<u32, 32>, 267>>::pop(r).at("receipts")?;
-        Ok(Self { governor, owner, held, staying, bonded, unbonding_delay, next_lot, lots, nodes, receipts })
+        let pledged = <codec::Coins>::pop(r).at("pledged")?;
+        Ok(Self { governor, owner, held, staying, bonded, unbonding_delay, next_lot, lots, nodes, receipts, pledged })
     }
 
     fn push(&self, out: &mut Vec<StackValue>) -> Result<(), AbiError> {
@@ -2980,6 +2035,7 @@ impl AbiStruct for StakeState {
         <codec::Map<codec::Uint<u32, 32>, codec::InRef<Lot>, 32>>::push(&self.lots, out).at("lots")?;
         <codec::Map<codec::Uint256, codec::InRef<Node>, 256>>::push(&self.nodes, out).at("nodes")?;
         <codec::Map<codec::Address, codec::Uint<u32, 32>, 267>>::push(&self.receipts, out).at("receipts")?;
+        <codec::Coins>::push(&self.pledged, out).at("pledged")?;
         Ok(())
     }
 
@@ -2996,6 +2052,2581 @@ impl AbiStruct for StakeState {
             lots: <codec::Map<codec::Uint<u32, 32>, codec::InRef<Lot>, 32>>::sample(g),
             nodes: <codec::Map<codec::Uint256, codec::InRef<Node>, 256>>::sample(g),
             receipts: <codec::Map<codec::Address, codec::Uint<u32, 32>, 267>>::sample(g),
+            pledged: <codec::Coins>::sample(g),
+        }
+    }
+}
+
+/// Struct `GovernorParams`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct GovernorParams {
+    /// `proposalThreshold`: coins.
+    pub proposal_threshold: Tokens,
+    /// `proposalBond`: coins.
+    pub proposal_bond: Tokens,
+    /// `votingDelay`: uint32.
+    pub voting_delay: u32,
+    /// `votingPeriod`: uint32.
+    pub voting_period: u32,
+    /// `lateExtension`: uint32.
+    pub late_extension: u32,
+    /// `timelock`: uint32.
+    pub timelock: u32,
+    /// `executionWindow`: uint32.
+    pub execution_window: u32,
+    /// `unbondingDelay`: uint32.
+    pub unbonding_delay: u32,
+    /// `quorumBps`: uint16.
+    pub quorum_bps: u16,
+}
+
+impl GovernorParams {
+    /// The cell that the contract expects. Fails if a value does not fit its field.
+    pub fn to_cell(&self) -> Result<Cell, AbiError> {
+        AbiStruct::to_cell(self)
+    }
+
+    /// Reads the cell; anything missing, malformed or left over is an error.
+    pub fn from_cell(cell: &Cell) -> Result<Self, AbiError> {
+        AbiStruct::from_cell(cell)
+    }
+}
+
+impl AbiStruct for GovernorParams {
+    const NAME: &'static str = "GovernorParams";
+    const NESTED: usize = 9;
+    const FLAT: usize = 9;
+
+    fn store(&self, b0: &mut CellBuilder) -> Result<(), AbiError> {
+        <codec::Coins>::store(&self.proposal_threshold, b0).at("proposalThreshold")?;
+        <codec::Coins>::store(&self.proposal_bond, b0).at("proposalBond")?;
+        <codec::Uint<u32, 32>>::store(&self.voting_delay, b0).at("votingDelay")?;
+        <codec::Uint<u32, 32>>::store(&self.voting_period, b0).at("votingPeriod")?;
+        <codec::Uint<u32, 32>>::store(&self.late_extension, b0).at("lateExtension")?;
+        <codec::Uint<u32, 32>>::store(&self.timelock, b0).at("timelock")?;
+        <codec::Uint<u32, 32>>::store(&self.execution_window, b0).at("executionWindow")?;
+        <codec::Uint<u32, 32>>::store(&self.unbonding_delay, b0).at("unbondingDelay")?;
+        <codec::Uint<u16, 16>>::store(&self.quorum_bps, b0).at("quorumBps")?;
+        Ok(())
+    }
+
+    fn load(s0: &mut CellSlice<'_>, budget: &mut Budget) -> Result<Self, AbiError> {
+        let proposal_threshold = <codec::Coins>::load(s0, budget).at("proposalThreshold")?;
+        let proposal_bond = <codec::Coins>::load(s0, budget).at("proposalBond")?;
+        let voting_delay = <codec::Uint<u32, 32>>::load(s0, budget).at("votingDelay")?;
+        let voting_period = <codec::Uint<u32, 32>>::load(s0, budget).at("votingPeriod")?;
+        let late_extension = <codec::Uint<u32, 32>>::load(s0, budget).at("lateExtension")?;
+        let timelock = <codec::Uint<u32, 32>>::load(s0, budget).at("timelock")?;
+        let execution_window = <codec::Uint<u32, 32>>::load(s0, budget).at("executionWindow")?;
+        let unbonding_delay = <codec::Uint<u32, 32>>::load(s0, budget).at("unbondingDelay")?;
+        let quorum_bps = <codec::Uint<u16, 16>>::load(s0, budget).at("quorumBps")?;
+        Ok(Self {
+            proposal_threshold,
+            proposal_bond,
+            voting_delay,
+            voting_period,
+            late_extension,
+            timelock,
+            execution_window,
+            unbonding_delay,
+            quorum_bps,
+        })
+    }
+
+    fn pop(r: &mut StackReader) -> Result<Self, AbiError> {
+        let proposal_threshold = <codec::Coins>::pop(r).at("proposalThreshold")?;
+        let proposal_bond = <codec::Coins>::pop(r).at("proposalBond")?;
+        let voting_delay = <codec::Uint<u32, 32>>::pop(r).at("votingDelay")?;
+        let voting_period = <codec::Uint<u32, 32>>::pop(r).at("votingPeriod")?;
+        let late_extension = <codec::Uint<u32, 32>>::pop(r).at("lateExtension")?;
+        let timelock = <codec::Uint<u32, 32>>::pop(r).at("timelock")?;
+        let execution_window = <codec::Uint<u32, 32>>::pop(r).at("executionWindow")?;
+        let unbonding_delay = <codec::Uint<u32, 32>>::pop(r).at("unbondingDelay")?;
+        let quorum_bps = <codec::Uint<u16, 16>>::pop(r).at("quorumBps")?;
+        Ok(Self {
+            proposal_threshold,
+            proposal_bond,
+            voting_delay,
+            voting_period,
+            late_extension,
+            timelock,
+            execution_window,
+            unbonding_delay,
+            quorum_bps,
+        })
+    }
+
+    fn push(&self, out: &mut Vec<StackValue>) -> Result<(), AbiError> {
+        <codec::Coins>::push(&self.proposal_threshold, out).at("proposalThreshold")?;
+        <codec::Coins>::push(&self.proposal_bond, out).at("proposalBond")?;
+        <codec::Uint<u32, 32>>::push(&self.voting_delay, out).at("votingDelay")?;
+        <codec::Uint<u32, 32>>::push(&self.voting_period, out).at("votingPeriod")?;
+        <codec::Uint<u32, 32>>::push(&self.late_extension, out).at("lateExtension")?;
+        <codec::Uint<u32, 32>>::push(&self.timelock, out).at("timelock")?;
+        <codec::Uint<u32, 32>>::push(&self.execution_window, out).at("executionWindow")?;
+        <codec::Uint<u32, 32>>::push(&self.unbonding_delay, out).at("unbondingDelay")?;
+        <codec::Uint<u16, 16>>::push(&self.quorum_bps, out).at("quorumBps")?;
+        Ok(())
+    }
+
+    #[cfg(test)]
+    fn sample(g: &mut crate::testing::Gen) -> Self {
+        Self {
+            proposal_threshold: <codec::Coins>::sample(g),
+            proposal_bond: <codec::Coins>::sample(g),
+            voting_delay: <codec::Uint<u32, 32>>::sample(g),
+            voting_period: <codec::Uint<u32, 32>>::sample(g),
+            late_extension: <codec::Uint<u32, 32>>::sample(g),
+            timelock: <codec::Uint<u32, 32>>::sample(g),
+            execution_window: <codec::Uint<u32, 32>>::sample(g),
+            unbonding_delay: <codec::Uint<u32, 32>>::sample(g),
+            quorum_bps: <codec::Uint<u16, 16>>::sample(g),
+        }
+    }
+}
+
+/// Struct `Action`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Action {
+    /// `to`: address.
+    pub to: StdAddr,
+    /// `value`: coins.
+    pub value: Tokens,
+    /// `gas`: coins.
+    pub gas: Tokens,
+    /// `body`: ^cell.
+    pub body: Cell,
+    /// `next`: ^cell?.
+    pub next: Option<Cell>,
+}
+
+impl Action {
+    /// The cell that the contract expects. Fails if a value does not fit its field.
+    pub fn to_cell(&self) -> Result<Cell, AbiError> {
+        AbiStruct::to_cell(self)
+    }
+
+    /// Reads the cell; anything missing, malformed or left over is an error.
+    pub fn from_cell(cell: &Cell) -> Result<Self, AbiError> {
+        AbiStruct::from_cell(cell)
+    }
+}
+
+impl AbiStruct for Action {
+    const NAME: &'static str = "Action";
+    const NESTED: usize = 5;
+    const FLAT: usize = 5;
+
+    fn store(&self, b0: &mut CellBuilder) -> Result<(), AbiError> {
+        <codec::Address>::store(&self.to, b0).at("to")?;
+        <codec::Coins>::store(&self.value, b0).at("value")?;
+        <codec::Coins>::store(&self.gas, b0).at("gas")?;
+        <codec::Ref<tycho_types::cell::Cell>>::store(&self.body, b0).at("body")?;
+        <codec::Opt<codec::Ref<tycho_types::cell::Cell>>>::store(&self.next, b0).at("next")?;
+        Ok(())
+    }
+
+    fn load(s0: &mut CellSlice<'_>, budget: &mut Budget) -> Result<Self, AbiError> {
+        let to = <codec::Address>::load(s0, budget).at("to")?;
+        let value = <codec::Coins>::load(s0, budget).at("value")?;
+        let gas = <codec::Coins>::load(s0, budget).at("gas")?;
+        let body = <codec::Ref<tycho_types::cell::Cell>>::load(s0, budget).at("body")?;
+        let next = <codec::Opt<codec::Ref<tycho_types::cell::Cell>>>::load(s0, budget).at("next")?;
+        Ok(Self { to, value, gas, body, next })
+    }
+
+    fn pop(r: &mut StackReader) -> Result<Self, AbiError> {
+        let to = <codec::Address>::pop(r).at("to")?;
+        let value = <codec::Coins>::pop(r).at("value")?;
+        let gas = <codec::Coins>::pop(r).at("gas")?;
+        let body = <codec::Ref<tycho_types::cell::Cell>>::pop(r).at("body")?;
+        let next = <codec::Opt<codec::Ref<tycho_types::cell::Cell>>>::pop(r).at("next")?;
+        Ok(Self { to, value, gas, body, next })
+    }
+
+    fn push(&self, out: &mut Vec<StackValue>) -> Result<(), AbiError> {
+        <codec::Address>::push(&self.to, out).at("to")?;
+        <codec::Coins>::push(&self.value, out).at("value")?;
+        <codec::Coins>::push(&self.gas, out).at("gas")?;
+        <codec::Ref<tycho_types::cell::Cell>>::push(&self.body, out).at("body")?;
+        <codec::Opt<codec::Ref<tycho_types::cell::Cell>>>::push(&self.next, out).at("next")?;
+        Ok(())
+    }
+
+    #[cfg(test)]
+    fn sample(g: &mut crate::testing::Gen) -> Self {
+        Self {
+            to: <codec::Address>::sample(g),
+            value: <codec::Coins>::sample(g),
+            gas: <codec::Coins>::sample(g),
+            body: <codec::Ref<tycho_types::cell::Cell>>::sample(g),
+            next: <codec::Opt<codec::Ref<tycho_types::cell::Cell>>>::sample(g),
+        }
+    }
+}
+
+/// Struct `StakeCode`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct StakeCode {
+    /// `hash`: uint256.
+    pub hash: HashBytes,
+    /// `depth`: uint16.
+    pub depth: u16,
+}
+
+impl StakeCode {
+    /// The cell that the contract expects. Fails if a value does not fit its field.
+    pub fn to_cell(&self) -> Result<Cell, AbiError> {
+        AbiStruct::to_cell(self)
+    }
+
+    /// Reads the cell; anything missing, malformed or left over is an error.
+    pub fn from_cell(cell: &Cell) -> Result<Self, AbiError> {
+        AbiStruct::from_cell(cell)
+    }
+}
+
+impl AbiStruct for StakeCode {
+    const NAME: &'static str = "StakeCode";
+    const NESTED: usize = 2;
+    const FLAT: usize = 2;
+
+    fn store(&self, b0: &mut CellBuilder) -> Result<(), AbiError> {
+        <codec::Uint256>::store(&self.hash, b0).at("hash")?;
+        <codec::Uint<u16, 16>>::store(&self.depth, b0).at("depth")?;
+        Ok(())
+    }
+
+    fn load(s0: &mut CellSlice<'_>, budget: &mut Budget) -> Result<Self, AbiError> {
+        let hash = <codec::Uint256>::load(s0, budget).at("hash")?;
+        let depth = <codec::Uint<u16, 16>>::load(s0, budget).at("depth")?;
+        Ok(Self { hash, depth })
+    }
+
+    fn pop(r: &mut StackReader) -> Result<Self, AbiError> {
+        let hash = <codec::Uint256>::pop(r).at("hash")?;
+        let depth = <codec::Uint<u16, 16>>::pop(r).at("depth")?;
+        Ok(Self { hash, depth })
+    }
+
+    fn push(&self, out: &mut Vec<StackValue>) -> Result<(), AbiError> {
+        <codec::Uint256>::push(&self.hash, out).at("hash")?;
+        <codec::Uint<u16, 16>>::push(&self.depth, out).at("depth")?;
+        Ok(())
+    }
+
+    #[cfg(test)]
+    fn sample(g: &mut crate::testing::Gen) -> Self {
+        Self { hash: <codec::Uint256>::sample(g), depth: <codec::Uint<u16, 16>>::sample(g) }
+    }
+}
+
+/// Struct `ProposalTerms`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ProposalTerms {
+    /// `proposer`: address.
+    pub proposer: StdAddr,
+    /// `timelock`: uint32.
+    pub timelock: u32,
+    /// `executionWindow`: uint32.
+    pub execution_window: u32,
+    /// `totalStake`: coins.
+    pub total_stake: Tokens,
+    /// `executeValue`: coins.
+    pub execute_value: Tokens,
+}
+
+impl ProposalTerms {
+    /// The cell that the contract expects. Fails if a value does not fit its field.
+    pub fn to_cell(&self) -> Result<Cell, AbiError> {
+        AbiStruct::to_cell(self)
+    }
+
+    /// Reads the cell; anything missing, malformed or left over is an error.
+    pub fn from_cell(cell: &Cell) -> Result<Self, AbiError> {
+        AbiStruct::from_cell(cell)
+    }
+}
+
+impl AbiStruct for ProposalTerms {
+    const NAME: &'static str = "ProposalTerms";
+    const NESTED: usize = 5;
+    const FLAT: usize = 5;
+
+    fn store(&self, b0: &mut CellBuilder) -> Result<(), AbiError> {
+        <codec::Address>::store(&self.proposer, b0).at("proposer")?;
+        <codec::Uint<u32, 32>>::store(&self.timelock, b0).at("timelock")?;
+        <codec::Uint<u32, 32>>::store(&self.execution_window, b0).at("executionWindow")?;
+        <codec::Coins>::store(&self.total_stake, b0).at("totalStake")?;
+        <codec::Coins>::store(&self.execute_value, b0).at("executeValue")?;
+        Ok(())
+    }
+
+    fn load(s0: &mut CellSlice<'_>, budget: &mut Budget) -> Result<Self, AbiError> {
+        let proposer = <codec::Address>::load(s0, budget).at("proposer")?;
+        let timelock = <codec::Uint<u32, 32>>::load(s0, budget).at("timelock")?;
+        let execution_window = <codec::Uint<u32, 32>>::load(s0, budget).at("executionWindow")?;
+        let total_stake = <codec::Coins>::load(s0, budget).at("totalStake")?;
+        let execute_value = <codec::Coins>::load(s0, budget).at("executeValue")?;
+        Ok(Self { proposer, timelock, execution_window, total_stake, execute_value })
+    }
+
+    fn pop(r: &mut StackReader) -> Result<Self, AbiError> {
+        let proposer = <codec::Address>::pop(r).at("proposer")?;
+        let timelock = <codec::Uint<u32, 32>>::pop(r).at("timelock")?;
+        let execution_window = <codec::Uint<u32, 32>>::pop(r).at("executionWindow")?;
+        let total_stake = <codec::Coins>::pop(r).at("totalStake")?;
+        let execute_value = <codec::Coins>::pop(r).at("executeValue")?;
+        Ok(Self { proposer, timelock, execution_window, total_stake, execute_value })
+    }
+
+    fn push(&self, out: &mut Vec<StackValue>) -> Result<(), AbiError> {
+        <codec::Address>::push(&self.proposer, out).at("proposer")?;
+        <codec::Uint<u32, 32>>::push(&self.timelock, out).at("timelock")?;
+        <codec::Uint<u32, 32>>::push(&self.execution_window, out).at("executionWindow")?;
+        <codec::Coins>::push(&self.total_stake, out).at("totalStake")?;
+        <codec::Coins>::push(&self.execute_value, out).at("executeValue")?;
+        Ok(())
+    }
+
+    #[cfg(test)]
+    fn sample(g: &mut crate::testing::Gen) -> Self {
+        Self {
+            proposer: <codec::Address>::sample(g),
+            timelock: <codec::Uint<u32, 32>>::sample(g),
+            execution_window: <codec::Uint<u32, 32>>::sample(g),
+            total_stake: <codec::Coins>::sample(g),
+            execute_value: <codec::Coins>::sample(g),
+        }
+    }
+}
+
+/// Struct `ProposalDetails`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ProposalDetails {
+    /// `id`: uint256.
+    pub id: HashBytes,
+    /// `bond`: coins.
+    pub bond: Tokens,
+    /// `executor`: address?.
+    pub executor: Option<StdAddr>,
+    /// `terms`: ^cell.
+    pub terms: Cell,
+    /// `actions`: ^cell.
+    pub actions: Cell,
+    /// `metadata`: ^cell.
+    pub metadata: Cell,
+}
+
+impl ProposalDetails {
+    /// The cell that the contract expects. Fails if a value does not fit its field.
+    pub fn to_cell(&self) -> Result<Cell, AbiError> {
+        AbiStruct::to_cell(self)
+    }
+
+    /// Reads the cell; anything missing, malformed or left over is an error.
+    pub fn from_cell(cell: &Cell) -> Result<Self, AbiError> {
+        AbiStruct::from_cell(cell)
+    }
+}
+
+impl AbiStruct for ProposalDetails {
+    const NAME: &'static str = "ProposalDetails";
+    const NESTED: usize = 6;
+    const FLAT: usize = 6;
+
+    fn store(&self, b0: &mut CellBuilder) -> Result<(), AbiError> {
+        <codec::Uint256>::store(&self.id, b0).at("id")?;
+        <codec::Coins>::store(&self.bond, b0).at("bond")?;
+        <codec::OptAddress>::store(&self.executor, b0).at("executor")?;
+        <codec::Ref<tycho_types::cell::Cell>>::store(&self.terms, b0).at("terms")?;
+        <codec::Ref<tycho_types::cell::Cell>>::store(&self.actions, b0).at("actions")?;
+        <codec::Ref<tycho_types::cell::Cell>>::store(&self.metadata, b0).at("metadata")?;
+        Ok(())
+    }
+
+    fn load(s0: &mut CellSlice<'_>, budget: &mut Budget) -> Result<Self, AbiError> {
+        let id = <codec::Uint256>::load(s0, budget).at("id")?;
+        let bond = <codec::Coins>::load(s0, budget).at("bond")?;
+        let executor = <codec::OptAddress>::load(s0, budget).at("executor")?;
+        let terms = <codec::Ref<tycho_types::cell::Cell>>::load(s0, budget).at("terms")?;
+        let actions = <codec::Ref<tycho_types::cell::Cell>>::load(s0, budget).at("actions")?;
+        let metadata = <codec::Ref<tycho_types::cell::Cell>>::load(s0, budget).at("metadata")?;
+        Ok(Self { id, bond, executor, terms, actions, metadata })
+    }
+
+    fn pop(r: &mut StackReader) -> Result<Self, AbiError> {
+        let id = <codec::Uint256>::pop(r).at("id")?;
+        let bond = <codec::Coins>::pop(r).at("bond")?;
+        let executor = <codec::OptAddress>::pop(r).at("executor")?;
+        let terms = <codec::Ref<tycho_types::cell::Cell>>::pop(r).at("terms")?;
+        let actions = <codec::Ref<tycho_types::cell::Cell>>::pop(r).at("actions")?;
+        let metadata = <codec::Ref<tycho_types::cell::Cell>>::pop(r).at("metadata")?;
+        Ok(Self { id, bond, executor, terms, actions, metadata })
+    }
+
+    fn push(&self, out: &mut Vec<StackValue>) -> Result<(), AbiError> {
+        <codec::Uint256>::push(&self.id, out).at("id")?;
+        <codec::Coins>::push(&self.bond, out).at("bond")?;
+        <codec::OptAddress>::push(&self.executor, out).at("executor")?;
+        <codec::Ref<tycho_types::cell::Cell>>::push(&self.terms, out).at("terms")?;
+        <codec::Ref<tycho_types::cell::Cell>>::push(&self.actions, out).at("actions")?;
+        <codec::Ref<tycho_types::cell::Cell>>::push(&self.metadata, out).at("metadata")?;
+        Ok(())
+    }
+
+    #[cfg(test)]
+    fn sample(g: &mut crate::testing::Gen) -> Self {
+        Self {
+            id: <codec::Uint256>::sample(g),
+            bond: <codec::Coins>::sample(g),
+            executor: <codec::OptAddress>::sample(g),
+            terms: <codec::Ref<tycho_types::cell::Cell>>::sample(g),
+            actions: <codec::Ref<tycho_types::cell::Cell>>::sample(g),
+            metadata: <codec::Ref<tycho_types::cell::Cell>>::sample(g),
+        }
+    }
+}
+
+/// Message `SetUpGovernor`, op 0x47560001.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SetUpGovernor {
+    /// `queryId`: uint64.
+    pub query_id: u64,
+}
+
+impl SetUpGovernor {
+    /// First 32 bits of the body.
+    pub const OP: u32 = 0x47560001;
+
+    /// The cell that the contract expects. Fails if a value does not fit its field.
+    pub fn to_cell(&self) -> Result<Cell, AbiError> {
+        AbiStruct::to_cell(self)
+    }
+
+    /// Reads the cell; anything missing, malformed or left over is an error.
+    pub fn from_cell(cell: &Cell) -> Result<Self, AbiError> {
+        AbiStruct::from_cell(cell)
+    }
+}
+
+impl AbiStruct for SetUpGovernor {
+    const NAME: &'static str = "SetUpGovernor";
+    const NESTED: usize = 1;
+    const FLAT: usize = 1;
+
+    fn store(&self, b0: &mut CellBuilder) -> Result<(), AbiError> {
+        b0.store_u32(Self::OP).at("op")?;
+        <codec::Uint<u64, 64>>::store(&self.query_id, b0).at("queryId")?;
+        Ok(())
+    }
+
+    fn load(s0: &mut CellSlice<'_>, budget: &mut Budget) -> Result<Self, AbiError> {
+        codec::expect_op(s0, Self::OP)?;
+        let query_id = <codec::Uint<u64, 64>>::load(s0, budget).at("queryId")?;
+        Ok(Self { query_id })
+    }
+
+    fn pop(r: &mut StackReader) -> Result<Self, AbiError> {
+        let query_id = <codec::Uint<u64, 64>>::pop(r).at("queryId")?;
+        Ok(Self { query_id })
+    }
+
+    fn push(&self, out: &mut Vec<StackValue>) -> Result<(), AbiError> {
+        <codec::Uint<u64, 64>>::push(&self.query_id, out).at("queryId")?;
+        Ok(())
+    }
+
+    #[cfg(test)]
+    fn sample(g: &mut crate::testing::Gen) -> Self {
+        Self { query_id: <codec::Uint<u64, 64>>::sample(g) }
+    }
+}
+
+/// Message `AddStake`, op 0x47560002.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct AddStake {
+    /// `queryId`: uint64.
+    pub query_id: u64,
+    /// `lot`: uint32.
+    pub lot: u32,
+    /// `amount`: coins.
+    pub amount: Tokens,
+    /// `owner`: address.
+    pub owner: StdAddr,
+}
+
+impl AddStake {
+    /// First 32 bits of the body.
+    pub const OP: u32 = 0x47560002;
+
+    /// The cell that the contract expects. Fails if a value does not fit its field.
+    pub fn to_cell(&self) -> Result<Cell, AbiError> {
+        AbiStruct::to_cell(self)
+    }
+
+    /// Reads the cell; anything missing, malformed or left over is an error.
+    pub fn from_cell(cell: &Cell) -> Result<Self, AbiError> {
+        AbiStruct::from_cell(cell)
+    }
+}
+
+impl AbiStruct for AddStake {
+    const NAME: &'static str = "AddStake";
+    const NESTED: usize = 4;
+    const FLAT: usize = 4;
+
+    fn store(&self, b0: &mut CellBuilder) -> Result<(), AbiError> {
+        b0.store_u32(Self::OP).at("op")?;
+        <codec::Uint<u64, 64>>::store(&self.query_id, b0).at("queryId")?;
+        <codec::Uint<u32, 32>>::store(&self.lot, b0).at("lot")?;
+        <codec::Coins>::store(&self.amount, b0).at("amount")?;
+        <codec::Address>::store(&self.owner, b0).at("owner")?;
+        Ok(())
+    }
+
+    fn load(s0: &mut CellSlice<'_>, budget: &mut Budget) -> Result<Self, AbiError> {
+        codec::expect_op(s0, Self::OP)?;
+        let query_id = <codec::Uint<u64, 64>>::load(s0, budget).at("queryId")?;
+        let lot = <codec::Uint<u32, 32>>::load(s0, budget).at("lot")?;
+        let amount = <codec::Coins>::load(s0, budget).at("amount")?;
+        let owner = <codec::Address>::load(s0, budget).at("owner")?;
+        Ok(Self { query_id, lot, amount, owner })
+    }
+
+    fn pop(r: &mut StackReader) -> Result<Self, AbiError> {
+        let query_id = <codec::Uint<u64, 64>>::pop(r).at("queryId")?;
+        let lot = <codec::Uint<u32, 32>>::pop(r).at("lot")?;
+        let amount = <codec::Coins>::pop(r).at("amount")?;
+        let owner = <codec::Address>::pop(r).at("owner")?;
+        Ok(Self { query_id, lot, amount, owner })
+    }
+
+    fn push(&self, out: &mut Vec<StackValue>) -> Result<(), AbiError> {
+        <codec::Uint<u64, 64>>::push(&self.query_id, out).at("queryId")?;
+        <codec::Uint<u32, 32>>::push(&self.lot, out).at("lot")?;
+        <codec::Coins>::push(&self.amount, out).at("amount")?;
+        <codec::Address>::push(&self.owner, out).at("owner")?;
+        Ok(())
+    }
+
+    #[cfg(test)]
+    fn sample(g: &mut crate::testing::Gen) -> Self {
+        Self {
+            query_id: <codec::Uint<u64, 64>>::sample(g),
+            lot: <codec::Uint<u32, 32>>::sample(g),
+            amount: <codec::Coins>::sample(g),
+            owner: <codec::Address>::sample(g),
+        }
+    }
+}
+
+/// Message `RemoveStake`, op 0x47560003.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct RemoveStake {
+    /// `queryId`: uint64.
+    pub query_id: u64,
+    /// `lot`: uint32.
+    pub lot: u32,
+    /// `amount`: coins.
+    pub amount: Tokens,
+    /// `owner`: address.
+    pub owner: StdAddr,
+}
+
+impl RemoveStake {
+    /// First 32 bits of the body.
+    pub const OP: u32 = 0x47560003;
+
+    /// The cell that the contract expects. Fails if a value does not fit its field.
+    pub fn to_cell(&self) -> Result<Cell, AbiError> {
+        AbiStruct::to_cell(self)
+    }
+
+    /// Reads the cell; anything missing, malformed or left over is an error.
+    pub fn from_cell(cell: &Cell) -> Result<Self, AbiError> {
+        AbiStruct::from_cell(cell)
+    }
+}
+
+impl AbiStruct for RemoveStake {
+    const NAME: &'static str = "RemoveStake";
+    const NESTED: usize = 4;
+    const FLAT: usize = 4;
+
+    fn store(&self, b0: &mut CellBuilder) -> Result<(), AbiError> {
+        b0.store_u32(Self::OP).at("op")?;
+        <codec::Uint<u64, 64>>::store(&self.query_id, b0).at("queryId")?;
+        <codec::Uint<u32, 32>>::store(&self.lot, b0).at("lot")?;
+        <codec::Coins>::store(&self.amount, b0).at("amount")?;
+        <codec::Address>::store(&self.owner, b0).at("owner")?;
+        Ok(())
+    }
+
+    fn load(s0: &mut CellSlice<'_>, budget: &mut Budget) -> Result<Self, AbiError> {
+        codec::expect_op(s0, Self::OP)?;
+        let query_id = <codec::Uint<u64, 64>>::load(s0, budget).at("queryId")?;
+        let lot = <codec::Uint<u32, 32>>::load(s0, budget).at("lot")?;
+        let amount = <codec::Coins>::load(s0, budget).at("amount")?;
+        let owner = <codec::Address>::load(s0, budget).at("owner")?;
+        Ok(Self { query_id, lot, amount, owner })
+    }
+
+    fn pop(r: &mut StackReader) -> Result<Self, AbiError> {
+        let query_id = <codec::Uint<u64, 64>>::pop(r).at("queryId")?;
+        let lot = <codec::Uint<u32, 32>>::pop(r).at("lot")?;
+        let amount = <codec::Coins>::pop(r).at("amount")?;
+        let owner = <codec::Address>::pop(r).at("owner")?;
+        Ok(Self { query_id, lot, amount, owner })
+    }
+
+    fn push(&self, out: &mut Vec<StackValue>) -> Result<(), AbiError> {
+        <codec::Uint<u64, 64>>::push(&self.query_id, out).at("queryId")?;
+        <codec::Uint<u32, 32>>::push(&self.lot, out).at("lot")?;
+        <codec::Coins>::push(&self.amount, out).at("amount")?;
+        <codec::Address>::push(&self.owner, out).at("owner")?;
+        Ok(())
+    }
+
+    #[cfg(test)]
+    fn sample(g: &mut crate::testing::Gen) -> Self {
+        Self {
+            query_id: <codec::Uint<u64, 64>>::sample(g),
+            lot: <codec::Uint<u32, 32>>::sample(g),
+            amount: <codec::Coins>::sample(g),
+            owner: <codec::Address>::sample(g),
+        }
+    }
+}
+
+/// Message `SubmitProposal`, op 0x47560004.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SubmitProposal {
+    /// `queryId`: uint64.
+    pub query_id: u64,
+    /// `snapshot`: uint32.
+    pub snapshot: u32,
+    /// `weight`: coins.
+    pub weight: Tokens,
+    /// `owner`: address.
+    pub owner: StdAddr,
+    /// `actions`: ^cell.
+    pub actions: Cell,
+    /// `metadata`: ^cell.
+    pub metadata: Cell,
+}
+
+impl SubmitProposal {
+    /// First 32 bits of the body.
+    pub const OP: u32 = 0x47560004;
+
+    /// The cell that the contract expects. Fails if a value does not fit its field.
+    pub fn to_cell(&self) -> Result<Cell, AbiError> {
+        AbiStruct::to_cell(self)
+    }
+
+    /// Reads the cell; anything missing, malformed or left over is an error.
+    pub fn from_cell(cell: &Cell) -> Result<Self, AbiError> {
+        AbiStruct::from_cell(cell)
+    }
+}
+
+impl AbiStruct for SubmitProposal {
+    const NAME: &'static str = "SubmitProposal";
+    const NESTED: usize = 6;
+    const FLAT: usize = 6;
+
+    fn store(&self, b0: &mut CellBuilder) -> Result<(), AbiError> {
+        b0.store_u32(Self::OP).at("op")?;
+        <codec::Uint<u64, 64>>::store(&self.query_id, b0).at("queryId")?;
+        <codec::Uint<u32, 32>>::store(&self.snapshot, b0).at("snapshot")?;
+        <codec::Coins>::store(&self.weight, b0).at("weight")?;
+        <codec::Address>::store(&self.owner, b0).at("owner")?;
+        <codec::Ref<tycho_types::cell::Cell>>::store(&self.actions, b0).at("actions")?;
+        <codec::Ref<tycho_types::cell::Cell>>::store(&self.metadata, b0).at("metadata")?;
+        Ok(())
+    }
+
+    fn load(s0: &mut CellSlice<'_>, budget: &mut Budget) -> Result<Self, AbiError> {
+        codec::expect_op(s0, Self::OP)?;
+        let query_id = <codec::Uint<u64, 64>>::load(s0, budget).at("queryId")?;
+        let snapshot = <codec::Uint<u32, 32>>::load(s0, budget).at("snapshot")?;
+        let weight = <codec::Coins>::load(s0, budget).at("weight")?;
+        let owner = <codec::Address>::load(s0, budget).at("owner")?;
+        let actions = <codec::Ref<tycho_types::cell::Cell>>::load(s0, budget).at("actions")?;
+        let metadata = <codec::Ref<tycho_types::cell::Cell>>::load(s0, budget).at("metadata")?;
+        Ok(Self { query_id, snapshot, weight, owner, actions, metadata })
+    }
+
+    fn pop(r: &mut StackReader) -> Result<Self, AbiError> {
+        let query_id = <codec::Uint<u64, 64>>::pop(r).at("queryId")?;
+        let snapshot = <codec::Uint<u32, 32>>::pop(r).at("snapshot")?;
+        let weight = <codec::Coins>::pop(r).at("weight")?;
+        let owner = <codec::Address>::pop(r).at("owner")?;
+        let actions = <codec::Ref<tycho_types::cell::Cell>>::pop(r).at("actions")?;
+        let metadata = <codec::Ref<tycho_types::cell::Cell>>::pop(r).at("metadata")?;
+        Ok(Self { query_id, snapshot, weight, owner, actions, metadata })
+    }
+
+    fn push(&self, out: &mut Vec<StackValue>) -> Result<(), AbiError> {
+        <codec::Uint<u64, 64>>::push(&self.query_id, out).at("queryId")?;
+        <codec::Uint<u32, 32>>::push(&self.snapshot, out).at("snapshot")?;
+        <codec::Coins>::push(&self.weight, out).at("weight")?;
+        <codec::Address>::push(&self.owner, out).at("owner")?;
+        <codec::Ref<tycho_types::cell::Cell>>::push(&self.actions, out).at("actions")?;
+        <codec::Ref<tycho_types::cell::Cell>>::push(&self.metadata, out).at("metadata")?;
+        Ok(())
+    }
+
+    #[cfg(test)]
+    fn sample(g: &mut crate::testing::Gen) -> Self {
+        Self {
+            query_id: <codec::Uint<u64, 64>>::sample(g),
+            snapshot: <codec::Uint<u32, 32>>::sample(g),
+            weight: <codec::Coins>::sample(g),
+            owner: <codec::Address>::sample(g),
+            actions: <codec::Ref<tycho_types::cell::Cell>>::sample(g),
+            metadata: <codec::Ref<tycho_types::cell::Cell>>::sample(g),
+        }
+    }
+}
+
+/// Message `ExecuteProposal`, op 0x47560005.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ExecuteProposal {
+    /// `queryId`: uint64.
+    pub query_id: u64,
+    /// `metadataHash`: uint256.
+    pub metadata_hash: HashBytes,
+    /// `actions`: ^cell.
+    pub actions: Cell,
+}
+
+impl ExecuteProposal {
+    /// First 32 bits of the body.
+    pub const OP: u32 = 0x47560005;
+
+    /// The cell that the contract expects. Fails if a value does not fit its field.
+    pub fn to_cell(&self) -> Result<Cell, AbiError> {
+        AbiStruct::to_cell(self)
+    }
+
+    /// Reads the cell; anything missing, malformed or left over is an error.
+    pub fn from_cell(cell: &Cell) -> Result<Self, AbiError> {
+        AbiStruct::from_cell(cell)
+    }
+}
+
+impl AbiStruct for ExecuteProposal {
+    const NAME: &'static str = "ExecuteProposal";
+    const NESTED: usize = 3;
+    const FLAT: usize = 3;
+
+    fn store(&self, b0: &mut CellBuilder) -> Result<(), AbiError> {
+        b0.store_u32(Self::OP).at("op")?;
+        <codec::Uint<u64, 64>>::store(&self.query_id, b0).at("queryId")?;
+        <codec::Uint256>::store(&self.metadata_hash, b0).at("metadataHash")?;
+        <codec::Ref<tycho_types::cell::Cell>>::store(&self.actions, b0).at("actions")?;
+        Ok(())
+    }
+
+    fn load(s0: &mut CellSlice<'_>, budget: &mut Budget) -> Result<Self, AbiError> {
+        codec::expect_op(s0, Self::OP)?;
+        let query_id = <codec::Uint<u64, 64>>::load(s0, budget).at("queryId")?;
+        let metadata_hash = <codec::Uint256>::load(s0, budget).at("metadataHash")?;
+        let actions = <codec::Ref<tycho_types::cell::Cell>>::load(s0, budget).at("actions")?;
+        Ok(Self { query_id, metadata_hash, actions })
+    }
+
+    fn pop(r: &mut StackReader) -> Result<Self, AbiError> {
+        let query_id = <codec::Uint<u64, 64>>::pop(r).at("queryId")?;
+        let metadata_hash = <codec::Uint256>::pop(r).at("metadataHash")?;
+        let actions = <codec::Ref<tycho_types::cell::Cell>>::pop(r).at("actions")?;
+        Ok(Self { query_id, metadata_hash, actions })
+    }
+
+    fn push(&self, out: &mut Vec<StackValue>) -> Result<(), AbiError> {
+        <codec::Uint<u64, 64>>::push(&self.query_id, out).at("queryId")?;
+        <codec::Uint256>::push(&self.metadata_hash, out).at("metadataHash")?;
+        <codec::Ref<tycho_types::cell::Cell>>::push(&self.actions, out).at("actions")?;
+        Ok(())
+    }
+
+    #[cfg(test)]
+    fn sample(g: &mut crate::testing::Gen) -> Self {
+        Self {
+            query_id: <codec::Uint<u64, 64>>::sample(g),
+            metadata_hash: <codec::Uint256>::sample(g),
+            actions: <codec::Ref<tycho_types::cell::Cell>>::sample(g),
+        }
+    }
+}
+
+/// Message `SetGovernorParams`, op 0x47560006.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SetGovernorParams {
+    /// `queryId`: uint64.
+    pub query_id: u64,
+    /// `params`: GovernorParams.
+    pub params: GovernorParams,
+}
+
+impl SetGovernorParams {
+    /// First 32 bits of the body.
+    pub const OP: u32 = 0x47560006;
+
+    /// The cell that the contract expects. Fails if a value does not fit its field.
+    pub fn to_cell(&self) -> Result<Cell, AbiError> {
+        AbiStruct::to_cell(self)
+    }
+
+    /// Reads the cell; anything missing, malformed or left over is an error.
+    pub fn from_cell(cell: &Cell) -> Result<Self, AbiError> {
+        AbiStruct::from_cell(cell)
+    }
+}
+
+impl AbiStruct for SetGovernorParams {
+    const NAME: &'static str = "SetGovernorParams";
+    const NESTED: usize = 2;
+    const FLAT: usize = 10;
+
+    fn store(&self, b0: &mut CellBuilder) -> Result<(), AbiError> {
+        b0.store_u32(Self::OP).at("op")?;
+        <codec::Uint<u64, 64>>::store(&self.query_id, b0).at("queryId")?;
+        <codec::Inline<GovernorParams>>::store(&self.params, b0).at("params")?;
+        Ok(())
+    }
+
+    fn load(s0: &mut CellSlice<'_>, budget: &mut Budget) -> Result<Self, AbiError> {
+        codec::expect_op(s0, Self::OP)?;
+        let query_id = <codec::Uint<u64, 64>>::load(s0, budget).at("queryId")?;
+        let params = <codec::Inline<GovernorParams>>::load(s0, budget).at("params")?;
+        Ok(Self { query_id, params })
+    }
+
+    fn pop(r: &mut StackReader) -> Result<Self, AbiError> {
+        let query_id = <codec::Uint<u64, 64>>::pop(r).at("queryId")?;
+        let params = <codec::Inline<GovernorParams>>::pop(r).at("params")?;
+        Ok(Self { query_id, params })
+    }
+
+    fn push(&self, out: &mut Vec<StackValue>) -> Result<(), AbiError> {
+        <codec::Uint<u64, 64>>::push(&self.query_id, out).at("queryId")?;
+        <codec::Inline<GovernorParams>>::push(&self.params, out).at("params")?;
+        Ok(())
+    }
+
+    #[cfg(test)]
+    fn sample(g: &mut crate::testing::Gen) -> Self {
+        Self { query_id: <codec::Uint<u64, 64>>::sample(g), params: <codec::Inline<GovernorParams>>::sample(g) }
+    }
+}
+
+/// Message `SlashStake`, op 0x47560007.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SlashStake {
+    /// `queryId`: uint64.
+    pub query_id: u64,
+    /// `amount`: coins.
+    pub amount: Tokens,
+    /// `owner`: address.
+    pub owner: StdAddr,
+}
+
+impl SlashStake {
+    /// First 32 bits of the body.
+    pub const OP: u32 = 0x47560007;
+
+    /// The cell that the contract expects. Fails if a value does not fit its field.
+    pub fn to_cell(&self) -> Result<Cell, AbiError> {
+        AbiStruct::to_cell(self)
+    }
+
+    /// Reads the cell; anything missing, malformed or left over is an error.
+    pub fn from_cell(cell: &Cell) -> Result<Self, AbiError> {
+        AbiStruct::from_cell(cell)
+    }
+}
+
+impl AbiStruct for SlashStake {
+    const NAME: &'static str = "SlashStake";
+    const NESTED: usize = 3;
+    const FLAT: usize = 3;
+
+    fn store(&self, b0: &mut CellBuilder) -> Result<(), AbiError> {
+        b0.store_u32(Self::OP).at("op")?;
+        <codec::Uint<u64, 64>>::store(&self.query_id, b0).at("queryId")?;
+        <codec::Coins>::store(&self.amount, b0).at("amount")?;
+        <codec::Address>::store(&self.owner, b0).at("owner")?;
+        Ok(())
+    }
+
+    fn load(s0: &mut CellSlice<'_>, budget: &mut Budget) -> Result<Self, AbiError> {
+        codec::expect_op(s0, Self::OP)?;
+        let query_id = <codec::Uint<u64, 64>>::load(s0, budget).at("queryId")?;
+        let amount = <codec::Coins>::load(s0, budget).at("amount")?;
+        let owner = <codec::Address>::load(s0, budget).at("owner")?;
+        Ok(Self { query_id, amount, owner })
+    }
+
+    fn pop(r: &mut StackReader) -> Result<Self, AbiError> {
+        let query_id = <codec::Uint<u64, 64>>::pop(r).at("queryId")?;
+        let amount = <codec::Coins>::pop(r).at("amount")?;
+        let owner = <codec::Address>::pop(r).at("owner")?;
+        Ok(Self { query_id, amount, owner })
+    }
+
+    fn push(&self, out: &mut Vec<StackValue>) -> Result<(), AbiError> {
+        <codec::Uint<u64, 64>>::push(&self.query_id, out).at("queryId")?;
+        <codec::Coins>::push(&self.amount, out).at("amount")?;
+        <codec::Address>::push(&self.owner, out).at("owner")?;
+        Ok(())
+    }
+
+    #[cfg(test)]
+    fn sample(g: &mut crate::testing::Gen) -> Self {
+        Self {
+            query_id: <codec::Uint<u64, 64>>::sample(g),
+            amount: <codec::Coins>::sample(g),
+            owner: <codec::Address>::sample(g),
+        }
+    }
+}
+
+/// Message `PunishNode`, op 0x47560008.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct PunishNode {
+    /// `queryId`: uint64.
+    pub query_id: u64,
+    /// `account`: address.
+    pub account: StdAddr,
+    /// `node`: uint256.
+    pub node: HashBytes,
+    /// `reporter`: address.
+    pub reporter: StdAddr,
+}
+
+impl PunishNode {
+    /// First 32 bits of the body.
+    pub const OP: u32 = 0x47560008;
+
+    /// The cell that the contract expects. Fails if a value does not fit its field.
+    pub fn to_cell(&self) -> Result<Cell, AbiError> {
+        AbiStruct::to_cell(self)
+    }
+
+    /// Reads the cell; anything missing, malformed or left over is an error.
+    pub fn from_cell(cell: &Cell) -> Result<Self, AbiError> {
+        AbiStruct::from_cell(cell)
+    }
+}
+
+impl AbiStruct for PunishNode {
+    const NAME: &'static str = "PunishNode";
+    const NESTED: usize = 4;
+    const FLAT: usize = 4;
+
+    fn store(&self, b0: &mut CellBuilder) -> Result<(), AbiError> {
+        b0.store_u32(Self::OP).at("op")?;
+        <codec::Uint<u64, 64>>::store(&self.query_id, b0).at("queryId")?;
+        <codec::Address>::store(&self.account, b0).at("account")?;
+        <codec::Uint256>::store(&self.node, b0).at("node")?;
+        <codec::Address>::store(&self.reporter, b0).at("reporter")?;
+        Ok(())
+    }
+
+    fn load(s0: &mut CellSlice<'_>, budget: &mut Budget) -> Result<Self, AbiError> {
+        codec::expect_op(s0, Self::OP)?;
+        let query_id = <codec::Uint<u64, 64>>::load(s0, budget).at("queryId")?;
+        let account = <codec::Address>::load(s0, budget).at("account")?;
+        let node = <codec::Uint256>::load(s0, budget).at("node")?;
+        let reporter = <codec::Address>::load(s0, budget).at("reporter")?;
+        Ok(Self { query_id, account, node, reporter })
+    }
+
+    fn pop(r: &mut StackReader) -> Result<Self, AbiError> {
+        let query_id = <codec::Uint<u64, 64>>::pop(r).at("queryId")?;
+        let account = <codec::Address>::pop(r).at("account")?;
+        let node = <codec::Uint256>::pop(r).at("node")?;
+        let reporter = <codec::Address>::pop(r).at("reporter")?;
+        Ok(Self { query_id, account, node, reporter })
+    }
+
+    fn push(&self, out: &mut Vec<StackValue>) -> Result<(), AbiError> {
+        <codec::Uint<u64, 64>>::push(&self.query_id, out).at("queryId")?;
+        <codec::Address>::push(&self.account, out).at("account")?;
+        <codec::Uint256>::push(&self.node, out).at("node")?;
+        <codec::Address>::push(&self.reporter, out).at("reporter")?;
+        Ok(())
+    }
+
+    #[cfg(test)]
+    fn sample(g: &mut crate::testing::Gen) -> Self {
+        Self {
+            query_id: <codec::Uint<u64, 64>>::sample(g),
+            account: <codec::Address>::sample(g),
+            node: <codec::Uint256>::sample(g),
+            reporter: <codec::Address>::sample(g),
+        }
+    }
+}
+
+/// Message `SetRegistry`, op 0x47560009.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SetRegistry {
+    /// `queryId`: uint64.
+    pub query_id: u64,
+    /// `registry`: address.
+    pub registry: StdAddr,
+}
+
+impl SetRegistry {
+    /// First 32 bits of the body.
+    pub const OP: u32 = 0x47560009;
+
+    /// The cell that the contract expects. Fails if a value does not fit its field.
+    pub fn to_cell(&self) -> Result<Cell, AbiError> {
+        AbiStruct::to_cell(self)
+    }
+
+    /// Reads the cell; anything missing, malformed or left over is an error.
+    pub fn from_cell(cell: &Cell) -> Result<Self, AbiError> {
+        AbiStruct::from_cell(cell)
+    }
+}
+
+impl AbiStruct for SetRegistry {
+    const NAME: &'static str = "SetRegistry";
+    const NESTED: usize = 2;
+    const FLAT: usize = 2;
+
+    fn store(&self, b0: &mut CellBuilder) -> Result<(), AbiError> {
+        b0.store_u32(Self::OP).at("op")?;
+        <codec::Uint<u64, 64>>::store(&self.query_id, b0).at("queryId")?;
+        <codec::Address>::store(&self.registry, b0).at("registry")?;
+        Ok(())
+    }
+
+    fn load(s0: &mut CellSlice<'_>, budget: &mut Budget) -> Result<Self, AbiError> {
+        codec::expect_op(s0, Self::OP)?;
+        let query_id = <codec::Uint<u64, 64>>::load(s0, budget).at("queryId")?;
+        let registry = <codec::Address>::load(s0, budget).at("registry")?;
+        Ok(Self { query_id, registry })
+    }
+
+    fn pop(r: &mut StackReader) -> Result<Self, AbiError> {
+        let query_id = <codec::Uint<u64, 64>>::pop(r).at("queryId")?;
+        let registry = <codec::Address>::pop(r).at("registry")?;
+        Ok(Self { query_id, registry })
+    }
+
+    fn push(&self, out: &mut Vec<StackValue>) -> Result<(), AbiError> {
+        <codec::Uint<u64, 64>>::push(&self.query_id, out).at("queryId")?;
+        <codec::Address>::push(&self.registry, out).at("registry")?;
+        Ok(())
+    }
+
+    #[cfg(test)]
+    fn sample(g: &mut crate::testing::Gen) -> Self {
+        Self { query_id: <codec::Uint<u64, 64>>::sample(g), registry: <codec::Address>::sample(g) }
+    }
+}
+
+/// Message `OpenProposal`, op 0x50520001.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct OpenProposal {
+    /// `queryId`: uint64.
+    pub query_id: u64,
+    /// `bond`: coins.
+    pub bond: Tokens,
+    /// `startsAt`: uint32.
+    pub starts_at: u32,
+    /// `endsAt`: uint32.
+    pub ends_at: u32,
+    /// `snapshot`: uint32.
+    pub snapshot: u32,
+    /// `lateExtension`: uint32.
+    pub late_extension: u32,
+    /// `quorum`: uint64.
+    pub quorum: u64,
+    /// `stakeCode`: StakeCode.
+    pub stake_code: StakeCode,
+    /// `terms`: ^cell.
+    pub terms: Cell,
+    /// `actions`: ^cell.
+    pub actions: Cell,
+    /// `metadata`: ^cell.
+    pub metadata: Cell,
+}
+
+impl OpenProposal {
+    /// First 32 bits of the body.
+    pub const OP: u32 = 0x50520001;
+
+    /// The cell that the contract expects. Fails if a value does not fit its field.
+    pub fn to_cell(&self) -> Result<Cell, AbiError> {
+        AbiStruct::to_cell(self)
+    }
+
+    /// Reads the cell; anything missing, malformed or left over is an error.
+    pub fn from_cell(cell: &Cell) -> Result<Self, AbiError> {
+        AbiStruct::from_cell(cell)
+    }
+}
+
+impl AbiStruct for OpenProposal {
+    const NAME: &'static str = "OpenProposal";
+    const NESTED: usize = 11;
+    const FLAT: usize = 12;
+
+    fn store(&self, b0: &mut CellBuilder) -> Result<(), AbiError> {
+        b0.store_u32(Self::OP).at("op")?;
+        <codec::Uint<u64, 64>>::store(&self.query_id, b0).at("queryId")?;
+        <codec::Coins>::store(&self.bond, b0).at("bond")?;
+        <codec::Uint<u32, 32>>::store(&self.starts_at, b0).at("startsAt")?;
+        <codec::Uint<u32, 32>>::store(&self.ends_at, b0).at("endsAt")?;
+        <codec::Uint<u32, 32>>::store(&self.snapshot, b0).at("snapshot")?;
+        <codec::Uint<u32, 32>>::store(&self.late_extension, b0).at("lateExtension")?;
+        <codec::Uint<u64, 64>>::store(&self.quorum, b0).at("quorum")?;
+        <codec::Inline<StakeCode>>::store(&self.stake_code, b0).at("stakeCode")?;
+        <codec::Ref<tycho_types::cell::Cell>>::store(&self.terms, b0).at("terms")?;
+        <codec::Ref<tycho_types::cell::Cell>>::store(&self.actions, b0).at("actions")?;
+        <codec::Ref<tycho_types::cell::Cell>>::store(&self.metadata, b0).at("metadata")?;
+        Ok(())
+    }
+
+    fn load(s0: &mut CellSlice<'_>, budget: &mut Budget) -> Result<Self, AbiError> {
+        codec::expect_op(s0, Self::OP)?;
+        let query_id = <codec::Uint<u64, 64>>::load(s0, budget).at("queryId")?;
+        let bond = <codec::Coins>::load(s0, budget).at("bond")?;
+        let starts_at = <codec::Uint<u32, 32>>::load(s0, budget).at("startsAt")?;
+        let ends_at = <codec::Uint<u32, 32>>::load(s0, budget).at("endsAt")?;
+        let snapshot = <codec::Uint<u32, 32>>::load(s0, budget).at("snapshot")?;
+        let late_extension = <codec::Uint<u32, 32>>::load(s0, budget).at("lateExtension")?;
+        let quorum = <codec::Uint<u64, 64>>::load(s0, budget).at("quorum")?;
+        let stake_code = <codec::Inline<StakeCode>>::load(s0, budget).at("stakeCode")?;
+        let terms = <codec::Ref<tycho_types::cell::Cell>>::load(s0, budget).at("terms")?;
+        let actions = <codec::Ref<tycho_types::cell::Cell>>::load(s0, budget).at("actions")?;
+        let metadata = <codec::Ref<tycho_types::cell::Cell>>::load(s0, budget).at("metadata")?;
+        Ok(Self {
+            query_id,
+            bond,
+            starts_at,
+            ends_at,
+            snapshot,
+            late_extension,
+            quorum,
+            stake_code,
+            terms,
+            actions,
+            metadata,
+        })
+    }
+
+    fn pop(r: &mut StackReader) -> Result<Self, AbiError> {
+        let query_id = <codec::Uint<u64, 64>>::pop(r).at("queryId")?;
+        let bond = <codec::Coins>::pop(r).at("bond")?;
+        let starts_at = <codec::Uint<u32, 32>>::pop(r).at("startsAt")?;
+        let ends_at = <codec::Uint<u32, 32>>::pop(r).at("endsAt")?;
+        let snapshot = <codec::Uint<u32, 32>>::pop(r).at("snapshot")?;
+        let late_extension = <codec::Uint<u32, 32>>::pop(r).at("lateExtension")?;
+        let quorum = <codec::Uint<u64, 64>>::pop(r).at("quorum")?;
+        let stake_code = <codec::Inline<StakeCode>>::pop(r).at("stakeCode")?;
+        let terms = <codec::Ref<tycho_types::cell::Cell>>::pop(r).at("terms")?;
+        let actions = <codec::Ref<tycho_types::cell::Cell>>::pop(r).at("actions")?;
+        let metadata = <codec::Ref<tycho_types::cell::Cell>>::pop(r).at("metadata")?;
+        Ok(Self {
+            query_id,
+            bond,
+            starts_at,
+            ends_at,
+            snapshot,
+            late_extension,
+            quorum,
+            stake_code,
+            terms,
+            actions,
+            metadata,
+        })
+    }
+
+    fn push(&self, out: &mut Vec<StackValue>) -> Result<(), AbiError> {
+        <codec::Uint<u64, 64>>::push(&self.query_id, out).at("queryId")?;
+        <codec::Coins>::push(&self.bond, out).at("bond")?;
+        <codec::Uint<u32, 32>>::push(&self.starts_at, out).at("startsAt")?;
+        <codec::Uint<u32, 32>>::push(&self.ends_at, out).at("endsAt")?;
+        <codec::Uint<u32, 32>>::push(&self.snapshot, out).at("snapshot")?;
+        <codec::Uint<u32, 32>>::push(&self.late_extension, out).at("lateExtension")?;
+        <codec::Uint<u64, 64>>::push(&self.quorum, out).at("quorum")?;
+        <codec::Inline<StakeCode>>::push(&self.stake_code, out).at("stakeCode")?;
+        <codec::Ref<tycho_types::cell::Cell>>::push(&self.terms, out).at("terms")?;
+        <codec::Ref<tycho_types::cell::Cell>>::push(&self.actions, out).at("actions")?;
+        <codec::Ref<tycho_types::cell::Cell>>::push(&self.metadata, out).at("metadata")?;
+        Ok(())
+    }
+
+    #[cfg(test)]
+    fn sample(g: &mut crate::testing::Gen) -> Self {
+        Self {
+            query_id: <codec::Uint<u64, 64>>::sample(g),
+            bond: <codec::Coins>::sample(g),
+            starts_at: <codec::Uint<u32, 32>>::sample(g),
+            ends_at: <codec::Uint<u32, 32>>::sample(g),
+            snapshot: <codec::Uint<u32, 32>>::sample(g),
+            late_extension: <codec::Uint<u32, 32>>::sample(g),
+            quorum: <codec::Uint<u64, 64>>::sample(g),
+            stake_code: <codec::Inline<StakeCode>>::sample(g),
+            terms: <codec::Ref<tycho_types::cell::Cell>>::sample(g),
+            actions: <codec::Ref<tycho_types::cell::Cell>>::sample(g),
+            metadata: <codec::Ref<tycho_types::cell::Cell>>::sample(g),
+        }
+    }
+}
+
+/// Message `CastVote`, op 0x50520002.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct CastVote {
+    /// `queryId`: uint64.
+    pub query_id: u64,
+    /// `weight`: coins.
+    pub weight: Tokens,
+    /// `support`: uint8.
+    pub support: u8,
+    /// `snapshot`: uint32.
+    pub snapshot: u32,
+    /// `receiptUntil`: uint32.
+    pub receipt_until: u32,
+    /// `owner`: address.
+    pub owner: StdAddr,
+}
+
+impl CastVote {
+    /// First 32 bits of the body.
+    pub const OP: u32 = 0x50520002;
+
+    /// The cell that the contract expects. Fails if a value does not fit its field.
+    pub fn to_cell(&self) -> Result<Cell, AbiError> {
+        AbiStruct::to_cell(self)
+    }
+
+    /// Reads the cell; anything missing, malformed or left over is an error.
+    pub fn from_cell(cell: &Cell) -> Result<Self, AbiError> {
+        AbiStruct::from_cell(cell)
+    }
+}
+
+impl AbiStruct for CastVote {
+    const NAME: &'static str = "CastVote";
+    const NESTED: usize = 6;
+    const FLAT: usize = 6;
+
+    fn store(&self, b0: &mut CellBuilder) -> Result<(), AbiError> {
+        b0.store_u32(Self::OP).at("op")?;
+        <codec::Uint<u64, 64>>::store(&self.query_id, b0).at("queryId")?;
+        <codec::Coins>::store(&self.weight, b0).at("weight")?;
+        <codec::Uint<u8, 8>>::store(&self.support, b0).at("support")?;
+        <codec::Uint<u32, 32>>::store(&self.snapshot, b0).at("snapshot")?;
+        <codec::Uint<u32, 32>>::store(&self.receipt_until, b0).at("receiptUntil")?;
+        <codec::Address>::store(&self.owner, b0).at("owner")?;
+        Ok(())
+    }
+
+    fn load(s0: &mut CellSlice<'_>, budget: &mut Budget) -> Result<Self, AbiError> {
+        codec::expect_op(s0, Self::OP)?;
+        let query_id = <codec::Uint<u64, 64>>::load(s0, budget).at("queryId")?;
+        let weight = <codec::Coins>::load(s0, budget).at("weight")?;
+        let support = <codec::Uint<u8, 8>>::load(s0, budget).at("support")?;
+        let snapshot = <codec::Uint<u32, 32>>::load(s0, budget).at("snapshot")?;
+        let receipt_until = <codec::Uint<u32, 32>>::load(s0, budget).at("receiptUntil")?;
+        let owner = <codec::Address>::load(s0, budget).at("owner")?;
+        Ok(Self { query_id, weight, support, snapshot, receipt_until, owner })
+    }
+
+    fn pop(r: &mut StackReader) -> Result<Self, AbiError> {
+        let query_id = <codec::Uint<u64, 64>>::pop(r).at("queryId")?;
+        let weight = <codec::Coins>::pop(r).at("weight")?;
+        let support = <codec::Uint<u8, 8>>::pop(r).at("support")?;
+        let snapshot = <codec::Uint<u32, 32>>::pop(r).at("snapshot")?;
+        let receipt_until = <codec::Uint<u32, 32>>::pop(r).at("receiptUntil")?;
+        let owner = <codec::Address>::pop(r).at("owner")?;
+        Ok(Self { query_id, weight, support, snapshot, receipt_until, owner })
+    }
+
+    fn push(&self, out: &mut Vec<StackValue>) -> Result<(), AbiError> {
+        <codec::Uint<u64, 64>>::push(&self.query_id, out).at("queryId")?;
+        <codec::Coins>::push(&self.weight, out).at("weight")?;
+        <codec::Uint<u8, 8>>::push(&self.support, out).at("support")?;
+        <codec::Uint<u32, 32>>::push(&self.snapshot, out).at("snapshot")?;
+        <codec::Uint<u32, 32>>::push(&self.receipt_until, out).at("receiptUntil")?;
+        <codec::Address>::push(&self.owner, out).at("owner")?;
+        Ok(())
+    }
+
+    #[cfg(test)]
+    fn sample(g: &mut crate::testing::Gen) -> Self {
+        Self {
+            query_id: <codec::Uint<u64, 64>>::sample(g),
+            weight: <codec::Coins>::sample(g),
+            support: <codec::Uint<u8, 8>>::sample(g),
+            snapshot: <codec::Uint<u32, 32>>::sample(g),
+            receipt_until: <codec::Uint<u32, 32>>::sample(g),
+            owner: <codec::Address>::sample(g),
+        }
+    }
+}
+
+/// Message `Execute`, op 0x50520003.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Execute {
+    /// `queryId`: uint64.
+    pub query_id: u64,
+}
+
+impl Execute {
+    /// First 32 bits of the body.
+    pub const OP: u32 = 0x50520003;
+
+    /// The cell that the contract expects. Fails if a value does not fit its field.
+    pub fn to_cell(&self) -> Result<Cell, AbiError> {
+        AbiStruct::to_cell(self)
+    }
+
+    /// Reads the cell; anything missing, malformed or left over is an error.
+    pub fn from_cell(cell: &Cell) -> Result<Self, AbiError> {
+        AbiStruct::from_cell(cell)
+    }
+}
+
+impl AbiStruct for Execute {
+    const NAME: &'static str = "Execute";
+    const NESTED: usize = 1;
+    const FLAT: usize = 1;
+
+    fn store(&self, b0: &mut CellBuilder) -> Result<(), AbiError> {
+        b0.store_u32(Self::OP).at("op")?;
+        <codec::Uint<u64, 64>>::store(&self.query_id, b0).at("queryId")?;
+        Ok(())
+    }
+
+    fn load(s0: &mut CellSlice<'_>, budget: &mut Budget) -> Result<Self, AbiError> {
+        codec::expect_op(s0, Self::OP)?;
+        let query_id = <codec::Uint<u64, 64>>::load(s0, budget).at("queryId")?;
+        Ok(Self { query_id })
+    }
+
+    fn pop(r: &mut StackReader) -> Result<Self, AbiError> {
+        let query_id = <codec::Uint<u64, 64>>::pop(r).at("queryId")?;
+        Ok(Self { query_id })
+    }
+
+    fn push(&self, out: &mut Vec<StackValue>) -> Result<(), AbiError> {
+        <codec::Uint<u64, 64>>::push(&self.query_id, out).at("queryId")?;
+        Ok(())
+    }
+
+    #[cfg(test)]
+    fn sample(g: &mut crate::testing::Gen) -> Self {
+        Self { query_id: <codec::Uint<u64, 64>>::sample(g) }
+    }
+}
+
+/// Message `ProposalExecuted`, op 0x50520004.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ProposalExecuted {
+    /// `queryId`: uint64.
+    pub query_id: u64,
+}
+
+impl ProposalExecuted {
+    /// First 32 bits of the body.
+    pub const OP: u32 = 0x50520004;
+
+    /// The cell that the contract expects. Fails if a value does not fit its field.
+    pub fn to_cell(&self) -> Result<Cell, AbiError> {
+        AbiStruct::to_cell(self)
+    }
+
+    /// Reads the cell; anything missing, malformed or left over is an error.
+    pub fn from_cell(cell: &Cell) -> Result<Self, AbiError> {
+        AbiStruct::from_cell(cell)
+    }
+}
+
+impl AbiStruct for ProposalExecuted {
+    const NAME: &'static str = "ProposalExecuted";
+    const NESTED: usize = 1;
+    const FLAT: usize = 1;
+
+    fn store(&self, b0: &mut CellBuilder) -> Result<(), AbiError> {
+        b0.store_u32(Self::OP).at("op")?;
+        <codec::Uint<u64, 64>>::store(&self.query_id, b0).at("queryId")?;
+        Ok(())
+    }
+
+    fn load(s0: &mut CellSlice<'_>, budget: &mut Budget) -> Result<Self, AbiError> {
+        codec::expect_op(s0, Self::OP)?;
+        let query_id = <codec::Uint<u64, 64>>::load(s0, budget).at("queryId")?;
+        Ok(Self { query_id })
+    }
+
+    fn pop(r: &mut StackReader) -> Result<Self, AbiError> {
+        let query_id = <codec::Uint<u64, 64>>::pop(r).at("queryId")?;
+        Ok(Self { query_id })
+    }
+
+    fn push(&self, out: &mut Vec<StackValue>) -> Result<(), AbiError> {
+        <codec::Uint<u64, 64>>::push(&self.query_id, out).at("queryId")?;
+        Ok(())
+    }
+
+    #[cfg(test)]
+    fn sample(g: &mut crate::testing::Gen) -> Self {
+        Self { query_id: <codec::Uint<u64, 64>>::sample(g) }
+    }
+}
+
+/// Message `CloseProposal`, op 0x50520005.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct CloseProposal {
+    /// `queryId`: uint64.
+    pub query_id: u64,
+}
+
+impl CloseProposal {
+    /// First 32 bits of the body.
+    pub const OP: u32 = 0x50520005;
+
+    /// The cell that the contract expects. Fails if a value does not fit its field.
+    pub fn to_cell(&self) -> Result<Cell, AbiError> {
+        AbiStruct::to_cell(self)
+    }
+
+    /// Reads the cell; anything missing, malformed or left over is an error.
+    pub fn from_cell(cell: &Cell) -> Result<Self, AbiError> {
+        AbiStruct::from_cell(cell)
+    }
+}
+
+impl AbiStruct for CloseProposal {
+    const NAME: &'static str = "CloseProposal";
+    const NESTED: usize = 1;
+    const FLAT: usize = 1;
+
+    fn store(&self, b0: &mut CellBuilder) -> Result<(), AbiError> {
+        b0.store_u32(Self::OP).at("op")?;
+        <codec::Uint<u64, 64>>::store(&self.query_id, b0).at("queryId")?;
+        Ok(())
+    }
+
+    fn load(s0: &mut CellSlice<'_>, budget: &mut Budget) -> Result<Self, AbiError> {
+        codec::expect_op(s0, Self::OP)?;
+        let query_id = <codec::Uint<u64, 64>>::load(s0, budget).at("queryId")?;
+        Ok(Self { query_id })
+    }
+
+    fn pop(r: &mut StackReader) -> Result<Self, AbiError> {
+        let query_id = <codec::Uint<u64, 64>>::pop(r).at("queryId")?;
+        Ok(Self { query_id })
+    }
+
+    fn push(&self, out: &mut Vec<StackValue>) -> Result<(), AbiError> {
+        <codec::Uint<u64, 64>>::push(&self.query_id, out).at("queryId")?;
+        Ok(())
+    }
+
+    #[cfg(test)]
+    fn sample(g: &mut crate::testing::Gen) -> Self {
+        Self { query_id: <codec::Uint<u64, 64>>::sample(g) }
+    }
+}
+
+/// Message `ProposalOpened`, op 0x50520011.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ProposalOpened {
+    /// `queryId`: uint64.
+    pub query_id: u64,
+    /// `id`: uint256.
+    pub id: HashBytes,
+}
+
+impl ProposalOpened {
+    /// First 32 bits of the body.
+    pub const OP: u32 = 0x50520011;
+
+    /// The cell that the contract expects. Fails if a value does not fit its field.
+    pub fn to_cell(&self) -> Result<Cell, AbiError> {
+        AbiStruct::to_cell(self)
+    }
+
+    /// Reads the cell; anything missing, malformed or left over is an error.
+    pub fn from_cell(cell: &Cell) -> Result<Self, AbiError> {
+        AbiStruct::from_cell(cell)
+    }
+}
+
+impl AbiStruct for ProposalOpened {
+    const NAME: &'static str = "ProposalOpened";
+    const NESTED: usize = 2;
+    const FLAT: usize = 2;
+
+    fn store(&self, b0: &mut CellBuilder) -> Result<(), AbiError> {
+        b0.store_u32(Self::OP).at("op")?;
+        <codec::Uint<u64, 64>>::store(&self.query_id, b0).at("queryId")?;
+        <codec::Uint256>::store(&self.id, b0).at("id")?;
+        Ok(())
+    }
+
+    fn load(s0: &mut CellSlice<'_>, budget: &mut Budget) -> Result<Self, AbiError> {
+        codec::expect_op(s0, Self::OP)?;
+        let query_id = <codec::Uint<u64, 64>>::load(s0, budget).at("queryId")?;
+        let id = <codec::Uint256>::load(s0, budget).at("id")?;
+        Ok(Self { query_id, id })
+    }
+
+    fn pop(r: &mut StackReader) -> Result<Self, AbiError> {
+        let query_id = <codec::Uint<u64, 64>>::pop(r).at("queryId")?;
+        let id = <codec::Uint256>::pop(r).at("id")?;
+        Ok(Self { query_id, id })
+    }
+
+    fn push(&self, out: &mut Vec<StackValue>) -> Result<(), AbiError> {
+        <codec::Uint<u64, 64>>::push(&self.query_id, out).at("queryId")?;
+        <codec::Uint256>::push(&self.id, out).at("id")?;
+        Ok(())
+    }
+
+    #[cfg(test)]
+    fn sample(g: &mut crate::testing::Gen) -> Self {
+        Self { query_id: <codec::Uint<u64, 64>>::sample(g), id: <codec::Uint256>::sample(g) }
+    }
+}
+
+/// Message `ProposalExists`, op 0x50520012.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ProposalExists {
+    /// `queryId`: uint64.
+    pub query_id: u64,
+    /// `id`: uint256.
+    pub id: HashBytes,
+}
+
+impl ProposalExists {
+    /// First 32 bits of the body.
+    pub const OP: u32 = 0x50520012;
+
+    /// The cell that the contract expects. Fails if a value does not fit its field.
+    pub fn to_cell(&self) -> Result<Cell, AbiError> {
+        AbiStruct::to_cell(self)
+    }
+
+    /// Reads the cell; anything missing, malformed or left over is an error.
+    pub fn from_cell(cell: &Cell) -> Result<Self, AbiError> {
+        AbiStruct::from_cell(cell)
+    }
+}
+
+impl AbiStruct for ProposalExists {
+    const NAME: &'static str = "ProposalExists";
+    const NESTED: usize = 2;
+    const FLAT: usize = 2;
+
+    fn store(&self, b0: &mut CellBuilder) -> Result<(), AbiError> {
+        b0.store_u32(Self::OP).at("op")?;
+        <codec::Uint<u64, 64>>::store(&self.query_id, b0).at("queryId")?;
+        <codec::Uint256>::store(&self.id, b0).at("id")?;
+        Ok(())
+    }
+
+    fn load(s0: &mut CellSlice<'_>, budget: &mut Budget) -> Result<Self, AbiError> {
+        codec::expect_op(s0, Self::OP)?;
+        let query_id = <codec::Uint<u64, 64>>::load(s0, budget).at("queryId")?;
+        let id = <codec::Uint256>::load(s0, budget).at("id")?;
+        Ok(Self { query_id, id })
+    }
+
+    fn pop(r: &mut StackReader) -> Result<Self, AbiError> {
+        let query_id = <codec::Uint<u64, 64>>::pop(r).at("queryId")?;
+        let id = <codec::Uint256>::pop(r).at("id")?;
+        Ok(Self { query_id, id })
+    }
+
+    fn push(&self, out: &mut Vec<StackValue>) -> Result<(), AbiError> {
+        <codec::Uint<u64, 64>>::push(&self.query_id, out).at("queryId")?;
+        <codec::Uint256>::push(&self.id, out).at("id")?;
+        Ok(())
+    }
+
+    #[cfg(test)]
+    fn sample(g: &mut crate::testing::Gen) -> Self {
+        Self { query_id: <codec::Uint<u64, 64>>::sample(g), id: <codec::Uint256>::sample(g) }
+    }
+}
+
+/// Message `VoteCounted`, op 0x50520013.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct VoteCounted {
+    /// `queryId`: uint64.
+    pub query_id: u64,
+    /// `weight`: coins.
+    pub weight: Tokens,
+}
+
+impl VoteCounted {
+    /// First 32 bits of the body.
+    pub const OP: u32 = 0x50520013;
+
+    /// The cell that the contract expects. Fails if a value does not fit its field.
+    pub fn to_cell(&self) -> Result<Cell, AbiError> {
+        AbiStruct::to_cell(self)
+    }
+
+    /// Reads the cell; anything missing, malformed or left over is an error.
+    pub fn from_cell(cell: &Cell) -> Result<Self, AbiError> {
+        AbiStruct::from_cell(cell)
+    }
+}
+
+impl AbiStruct for VoteCounted {
+    const NAME: &'static str = "VoteCounted";
+    const NESTED: usize = 2;
+    const FLAT: usize = 2;
+
+    fn store(&self, b0: &mut CellBuilder) -> Result<(), AbiError> {
+        b0.store_u32(Self::OP).at("op")?;
+        <codec::Uint<u64, 64>>::store(&self.query_id, b0).at("queryId")?;
+        <codec::Coins>::store(&self.weight, b0).at("weight")?;
+        Ok(())
+    }
+
+    fn load(s0: &mut CellSlice<'_>, budget: &mut Budget) -> Result<Self, AbiError> {
+        codec::expect_op(s0, Self::OP)?;
+        let query_id = <codec::Uint<u64, 64>>::load(s0, budget).at("queryId")?;
+        let weight = <codec::Coins>::load(s0, budget).at("weight")?;
+        Ok(Self { query_id, weight })
+    }
+
+    fn pop(r: &mut StackReader) -> Result<Self, AbiError> {
+        let query_id = <codec::Uint<u64, 64>>::pop(r).at("queryId")?;
+        let weight = <codec::Coins>::pop(r).at("weight")?;
+        Ok(Self { query_id, weight })
+    }
+
+    fn push(&self, out: &mut Vec<StackValue>) -> Result<(), AbiError> {
+        <codec::Uint<u64, 64>>::push(&self.query_id, out).at("queryId")?;
+        <codec::Coins>::push(&self.weight, out).at("weight")?;
+        Ok(())
+    }
+
+    #[cfg(test)]
+    fn sample(g: &mut crate::testing::Gen) -> Self {
+        Self { query_id: <codec::Uint<u64, 64>>::sample(g), weight: <codec::Coins>::sample(g) }
+    }
+}
+
+/// Message `BondReturned`, op 0x50520014.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct BondReturned {
+    /// `queryId`: uint64.
+    pub query_id: u64,
+    /// `id`: uint256.
+    pub id: HashBytes,
+}
+
+impl BondReturned {
+    /// First 32 bits of the body.
+    pub const OP: u32 = 0x50520014;
+
+    /// The cell that the contract expects. Fails if a value does not fit its field.
+    pub fn to_cell(&self) -> Result<Cell, AbiError> {
+        AbiStruct::to_cell(self)
+    }
+
+    /// Reads the cell; anything missing, malformed or left over is an error.
+    pub fn from_cell(cell: &Cell) -> Result<Self, AbiError> {
+        AbiStruct::from_cell(cell)
+    }
+}
+
+impl AbiStruct for BondReturned {
+    const NAME: &'static str = "BondReturned";
+    const NESTED: usize = 2;
+    const FLAT: usize = 2;
+
+    fn store(&self, b0: &mut CellBuilder) -> Result<(), AbiError> {
+        b0.store_u32(Self::OP).at("op")?;
+        <codec::Uint<u64, 64>>::store(&self.query_id, b0).at("queryId")?;
+        <codec::Uint256>::store(&self.id, b0).at("id")?;
+        Ok(())
+    }
+
+    fn load(s0: &mut CellSlice<'_>, budget: &mut Budget) -> Result<Self, AbiError> {
+        codec::expect_op(s0, Self::OP)?;
+        let query_id = <codec::Uint<u64, 64>>::load(s0, budget).at("queryId")?;
+        let id = <codec::Uint256>::load(s0, budget).at("id")?;
+        Ok(Self { query_id, id })
+    }
+
+    fn pop(r: &mut StackReader) -> Result<Self, AbiError> {
+        let query_id = <codec::Uint<u64, 64>>::pop(r).at("queryId")?;
+        let id = <codec::Uint256>::pop(r).at("id")?;
+        Ok(Self { query_id, id })
+    }
+
+    fn push(&self, out: &mut Vec<StackValue>) -> Result<(), AbiError> {
+        <codec::Uint<u64, 64>>::push(&self.query_id, out).at("queryId")?;
+        <codec::Uint256>::push(&self.id, out).at("id")?;
+        Ok(())
+    }
+
+    #[cfg(test)]
+    fn sample(g: &mut crate::testing::Gen) -> Self {
+        Self { query_id: <codec::Uint<u64, 64>>::sample(g), id: <codec::Uint256>::sample(g) }
+    }
+}
+
+/// Struct `GovernorState`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct GovernorState {
+    /// `ready`: bool.
+    pub ready: bool,
+    /// `epoch`: uint32.
+    pub epoch: u32,
+    /// `epochLength`: uint32.
+    pub epoch_length: u32,
+    /// `totalStake`: coins.
+    pub total_stake: Tokens,
+    /// `nextTotalStake`: coins.
+    pub next_total_stake: Tokens,
+    /// `proposals`: uint32.
+    pub proposals: u32,
+    /// `params`: GovernorParams.
+    pub params: GovernorParams,
+    /// `registry`: address?.
+    pub registry: Option<StdAddr>,
+}
+
+impl GovernorState {
+    /// The cell that the contract expects. Fails if a value does not fit its field.
+    pub fn to_cell(&self) -> Result<Cell, AbiError> {
+        AbiStruct::to_cell(self)
+    }
+
+    /// Reads the cell; anything missing, malformed or left over is an error.
+    pub fn from_cell(cell: &Cell) -> Result<Self, AbiError> {
+        AbiStruct::from_cell(cell)
+    }
+}
+
+impl AbiStruct for GovernorState {
+    const NAME: &'static str = "GovernorState";
+    const NESTED: usize = 8;
+    const FLAT: usize = 16;
+
+    fn store(&self, b0: &mut CellBuilder) -> Result<(), AbiError> {
+        <codec::Bool>::store(&self.ready, b0).at("ready")?;
+        <codec::Uint<u32, 32>>::store(&self.epoch, b0).at("epoch")?;
+        <codec::Uint<u32, 32>>::store(&self.epoch_length, b0).at("epochLength")?;
+        <codec::Coins>::store(&self.total_stake, b0).at("totalStake")?;
+        <codec::Coins>::store(&self.next_total_stake, b0).at("nextTotalStake")?;
+        <codec::Uint<u32, 32>>::store(&self.proposals, b0).at("proposals")?;
+        <codec::Inline<GovernorParams>>::store(&self.params, b0).at("params")?;
+        let mut b1 = CellBuilder::new();
+        <codec::OptAddress>::store(&self.registry, &mut b1).at("registry")?;
+        b0.store_reference(b1.build()?)?;
+        Ok(())
+    }
+
+    fn load(s0: &mut CellSlice<'_>, budget: &mut Budget) -> Result<Self, AbiError> {
+        let ready = <codec::Bool>::load(s0, budget).at("ready")?;
+        let epoch = <codec::Uint<u32, 32>>::load(s0, budget).at("epoch")?;
+        let epoch_length = <codec::Uint<u32, 32>>::load(s0, budget).at("epochLength")?;
+        let total_stake = <codec::Coins>::load(s0, budget).at("totalStake")?;
+        let next_total_stake = <codec::Coins>::load(s0, budget).at("nextTotalStake")?;
+        let proposals = <codec::Uint<u32, 32>>::load(s0, budget).at("proposals")?;
+        let params = <codec::Inline<GovernorParams>>::load(s0, budget).at("params")?;
+        budget.spend()?;
+        let mut s1 = s0.load_reference_as_slice()?;
+        let registry = <codec::OptAddress>::load(&mut s1, budget).at("registry")?;
+        codec::expect_end(&s1)?;
+        Ok(Self { ready, epoch, epoch_length, total_stake, next_total_stake, proposals, params, registry })
+    }
+
+    fn pop(r: &mut StackReader) -> Result<Self, AbiError> {
+        let ready = <codec::Bool>::pop(r).at("ready")?;
+        let epoch = <codec::Uint<u32, 32>>::pop(r).at("epoch")?;
+        let epoch_length = <codec::Uint<u32, 32>>::pop(r).at("epochLength")?;
+        let total_stake = <codec::Coins>::pop(r).at("totalStake")?;
+        let next_total_stake = <codec::Coins>::pop(r).at("nextTotalStake")?;
+        let proposals = <codec::Uint<u32, 32>>::pop(r).at("proposals")?;
+        let params = <codec::Inline<GovernorParams>>::pop(r).at("params")?;
+        let registry = <codec::OptAddress>::pop(r).at("registry")?;
+        Ok(Self { ready, epoch, epoch_length, total_stake, next_total_stake, proposals, params, registry })
+    }
+
+    fn push(&self, out: &mut Vec<StackValue>) -> Result<(), AbiError> {
+        <codec::Bool>::push(&self.ready, out).at("ready")?;
+        <codec::Uint<u32, 32>>::push(&self.epoch, out).at("epoch")?;
+        <codec::Uint<u32, 32>>::push(&self.epoch_length, out).at("epochLength")?;
+        <codec::Coins>::push(&self.total_stake, out).at("totalStake")?;
+        <codec::Coins>::push(&self.next_total_stake, out).at("nextTotalStake")?;
+        <codec::Uint<u32, 32>>::push(&self.proposals, out).at("proposals")?;
+        <codec::Inline<GovernorParams>>::push(&self.params, out).at("params")?;
+        <codec::OptAddress>::push(&self.registry, out).at("registry")?;
+        Ok(())
+    }
+
+    #[cfg(test)]
+    fn sample(g: &mut crate::testing::Gen) -> Self {
+        Self {
+            ready: <codec::Bool>::sample(g),
+            epoch: <codec::Uint<u32, 32>>::sample(g),
+            epoch_length: <codec::Uint<u32, 32>>::sample(g),
+            total_stake: <codec::Coins>::sample(g),
+            next_total_stake: <codec::Coins>::sample(g),
+            proposals: <codec::Uint<u32, 32>>::sample(g),
+            params: <codec::Inline<GovernorParams>>::sample(g),
+            registry: <codec::OptAddress>::sample(g),
+        }
+    }
+}
+
+/// Struct `ProposalState`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ProposalState {
+    /// `id`: uint256.
+    pub id: HashBytes,
+    /// `status`: uint8.
+    pub status: u8,
+    /// `proposer`: address.
+    pub proposer: StdAddr,
+    /// `snapshot`: uint32.
+    pub snapshot: u32,
+    /// `startsAt`: uint32.
+    pub starts_at: u32,
+    /// `endsAt`: uint32.
+    pub ends_at: u32,
+    /// `lastEnd`: uint32.
+    pub last_end: u32,
+    /// `executableFrom`: uint32.
+    pub executable_from: u32,
+    /// `expiresAt`: uint32.
+    pub expires_at: u32,
+    /// `totalStake`: coins.
+    pub total_stake: Tokens,
+    /// `quorum`: coins.
+    pub quorum: Tokens,
+    /// `yes`: coins.
+    pub yes: Tokens,
+    /// `no`: coins.
+    pub no: Tokens,
+    /// `abstain`: coins.
+    pub abstain: Tokens,
+    /// `bond`: coins.
+    pub bond: Tokens,
+    /// `executeValue`: coins.
+    pub execute_value: Tokens,
+    /// `actions`: ^cell.
+    pub actions: Cell,
+    /// `metadata`: ^cell.
+    pub metadata: Cell,
+}
+
+impl ProposalState {
+    /// The cell that the contract expects. Fails if a value does not fit its field.
+    pub fn to_cell(&self) -> Result<Cell, AbiError> {
+        AbiStruct::to_cell(self)
+    }
+
+    /// Reads the cell; anything missing, malformed or left over is an error.
+    pub fn from_cell(cell: &Cell) -> Result<Self, AbiError> {
+        AbiStruct::from_cell(cell)
+    }
+}
+
+impl AbiStruct for ProposalState {
+    const NAME: &'static str = "ProposalState";
+    const NESTED: usize = 18;
+    const FLAT: usize = 18;
+
+    fn store(&self, b0: &mut CellBuilder) -> Result<(), AbiError> {
+        <codec::Uint256>::store(&self.id, b0).at("id")?;
+        <codec::Uint<u8, 8>>::store(&self.status, b0).at("status")?;
+        <codec::Address>::store(&self.proposer, b0).at("proposer")?;
+        <codec::Uint<u32, 32>>::store(&self.snapshot, b0).at("snapshot")?;
+        <codec::Uint<u32, 32>>::store(&self.starts_at, b0).at("startsAt")?;
+        <codec::Uint<u32, 32>>::store(&self.ends_at, b0).at("endsAt")?;
+        <codec::Uint<u32, 32>>::store(&self.last_end, b0).at("lastEnd")?;
+        <codec::Uint<u32, 32>>::store(&self.executable_from, b0).at("executableFrom")?;
+        <codec::Uint<u32, 32>>::store(&self.expires_at, b0).at("expiresAt")?;
+        <codec::Coins>::store(&self.total_stake, b0).at("totalStake")?;
+        <codec::Coins>::store(&self.quorum, b0).at("quorum")?;
+        let mut b1 = CellBuilder::new();
+        <codec::Coins>::store(&self.yes, &mut b1).at("yes")?;
+        <codec::Coins>::store(&self.no, &mut b1).at("no")?;
+        <codec::Coins>::store(&self.abstain, &mut b1).at("abstain")?;
+        <codec::Coins>::store(&self.bond, &mut b1).at("bond")?;
+        <codec::Coins>::store(&self.execute_value, &mut b1).at("executeValue")?;
+        <codec::Ref<tycho_types::cell::Cell>>::store(&self.actions, &mut b1).at("actions")?;
+        <codec::Ref<tycho_types::cell::Cell>>::store(&self.metadata, &mut b1).at("metadata")?;
+        b0.store_reference(b1.build()?)?;
+        Ok(())
+    }
+
+    fn load(s0: &mut CellSlice<'_>, budget: &mut Budget) -> Result<Self, AbiError> {
+        let id = <codec::Uint256>::load(s0, budget).at("id")?;
+        let status = <codec::Uint<u8, 8>>::load(s0, budget).at("status")?;
+        let proposer = <codec::Address>::load(s0, budget).at("proposer")?;
+        let snapshot = <codec::Uint<u32, 32>>::load(s0, budget).at("snapshot")?;
+        let starts_at = <codec::Uint<u32, 32>>::load(s0, budget).at("startsAt")?;
+        let ends_at = <codec::Uint<u32, 32>>::load(s0, budget).at("endsAt")?;
+        let last_end = <codec::Uint<u32, 32>>::load(s0, budget).at("lastEnd")?;
+        let executable_from = <codec::Uint<u32, 32>>::load(s0, budget).at("executableFrom")?;
+        let expires_at = <codec::Uint<u32, 32>>::load(s0, budget).at("expiresAt")?;
+        let total_stake = <codec::Coins>::load(s0, budget).at("totalStake")?;
+        let quorum = <codec::Coins>::load(s0, budget).at("quorum")?;
+        budget.spend()?;
+        let mut s1 = s0.load_reference_as_slice()?;
+        let yes = <codec::Coins>::load(&mut s1, budget).at("yes")?;
+        let no = <codec::Coins>::load(&mut s1, budget).at("no")?;
+        let abstain = <codec::Coins>::load(&mut s1, budget).at("abstain")?;
+        let bond = <codec::Coins>::load(&mut s1, budget).at("bond")?;
+        let execute_value = <codec::Coins>::load(&mut s1, budget).at("executeValue")?;
+        let actions = <codec::Ref<tycho_types::cell::Cell>>::load(&mut s1, budget).at("actions")?;
+        let metadata = <codec::Ref<tycho_types::cell::Cell>>::load(&mut s1, budget).at("metadata")?;
+        codec::expect_end(&s1)?;
+        Ok(Self {
+            id,
+            status,
+            proposer,
+            snapshot,
+            starts_at,
+            ends_at,
+            last_end,
+            executable_from,
+            expires_at,
+            total_stake,
+            quorum,
+            yes,
+            no,
+            abstain,
+            bond,
+            execute_value,
+            actions,
+            metadata,
+        })
+    }
+
+    fn pop(r: &mut StackReader) -> Result<Self, AbiError> {
+        let id = <codec::Uint256>::pop(r).at("id")?;
+        let status = <codec::Uint<u8, 8>>::pop(r).at("status")?;
+        let proposer = <codec::Address>::pop(r).at("proposer")?;
+        let snapshot = <codec::Uint<u32, 32>>::pop(r).at("snapshot")?;
+        let starts_at = <codec::Uint<u32, 32>>::pop(r).at("startsAt")?;
+        let ends_at = <codec::Uint<u32, 32>>::pop(r).at("endsAt")?;
+        let last_end = <codec::Uint<u32, 32>>::pop(r).at("lastEnd")?;
+        let executable_from = <codec::Uint<u32, 32>>::pop(r).at("executableFrom")?;
+        let expires_at = <codec::Uint<u32, 32>>::pop(r).at("expiresAt")?;
+        let total_stake = <codec::Coins>::pop(r).at("totalStake")?;
+        let quorum = <codec::Coins>::pop(r).at("quorum")?;
+        let yes = <codec::Coins>::pop(r).at("yes")?;
+        let no = <codec::Coins>::pop(r).at("no")?;
+        let abstain = <codec::Coins>::pop(r).at("abstain")?;
+        let bond = <codec::Coins>::pop(r).at("bond")?;
+        let execute_value = <codec::Coins>::pop(r).at("executeValue")?;
+        let actions = <codec::Ref<tycho_types::cell::Cell>>::pop(r).at("actions")?;
+        let metadata = <codec::Ref<tycho_types::cell::Cell>>::pop(r).at("metadata")?;
+        Ok(Self {
+            id,
+            status,
+            proposer,
+            snapshot,
+            starts_at,
+            ends_at,
+            last_end,
+            executable_from,
+            expires_at,
+            total_stake,
+            quorum,
+            yes,
+            no,
+            abstain,
+            bond,
+            execute_value,
+            actions,
+            metadata,
+        })
+    }
+
+    fn push(&self, out: &mut Vec<StackValue>) -> Result<(), AbiError> {
+        <codec::Uint256>::push(&self.id, out).at("id")?;
+        <codec::Uint<u8, 8>>::push(&self.status, out).at("status")?;
+        <codec::Address>::push(&self.proposer, out).at("proposer")?;
+        <codec::Uint<u32, 32>>::push(&self.snapshot, out).at("snapshot")?;
+        <codec::Uint<u32, 32>>::push(&self.starts_at, out).at("startsAt")?;
+        <codec::Uint<u32, 32>>::push(&self.ends_at, out).at("endsAt")?;
+        <codec::Uint<u32, 32>>::push(&self.last_end, out).at("lastEnd")?;
+        <codec::Uint<u32, 32>>::push(&self.executable_from, out).at("executableFrom")?;
+        <codec::Uint<u32, 32>>::push(&self.expires_at, out).at("expiresAt")?;
+        <codec::Coins>::push(&self.total_stake, out).at("totalStake")?;
+        <codec::Coins>::push(&self.quorum, out).at("quorum")?;
+        <codec::Coins>::push(&self.yes, out).at("yes")?;
+        <codec::Coins>::push(&self.no, out).at("no")?;
+        <codec::Coins>::push(&self.abstain, out).at("abstain")?;
+        <codec::Coins>::push(&self.bond, out).at("bond")?;
+        <codec::Coins>::push(&self.execute_value, out).at("executeValue")?;
+        <codec::Ref<tycho_types::cell::Cell>>::push(&self.actions, out).at("actions")?;
+        <codec::Ref<tycho_types::cell::Cell>>::push(&self.metadata, out).at("metadata")?;
+        Ok(())
+    }
+
+    #[cfg(test)]
+    fn sample(g: &mut crate::testing::Gen) -> Self {
+        Self {
+            id: <codec::Uint256>::sample(g),
+            status: <codec::Uint<u8, 8>>::sample(g),
+            proposer: <codec::Address>::sample(g),
+            snapshot: <codec::Uint<u32, 32>>::sample(g),
+            starts_at: <codec::Uint<u32, 32>>::sample(g),
+            ends_at: <codec::Uint<u32, 32>>::sample(g),
+            last_end: <codec::Uint<u32, 32>>::sample(g),
+            executable_from: <codec::Uint<u32, 32>>::sample(g),
+            expires_at: <codec::Uint<u32, 32>>::sample(g),
+            total_stake: <codec::Coins>::sample(g),
+            quorum: <codec::Coins>::sample(g),
+            yes: <codec::Coins>::sample(g),
+            no: <codec::Coins>::sample(g),
+            abstain: <codec::Coins>::sample(g),
+            bond: <codec::Coins>::sample(g),
+            execute_value: <codec::Coins>::sample(g),
+            actions: <codec::Ref<tycho_types::cell::Cell>>::sample(g),
+            metadata: <codec::Ref<tycho_types::cell::Cell>>::sample(g),
+        }
+    }
+}
+
+/// Struct `Receipt`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Receipt {
+    /// `hash`: int257.
+    pub hash: BigInt,
+    /// `channel`: address.
+    pub channel: StdAddr,
+    /// `seqno`: int257.
+    pub seqno: BigInt,
+    /// `time`: int257.
+    pub time: BigInt,
+    /// `request`: int257.
+    pub request: BigInt,
+    /// `model`: int257.
+    pub model: BigInt,
+    /// `image`: int257.
+    pub image: BigInt,
+}
+
+impl Receipt {
+    /// The cell that the contract expects. Fails if a value does not fit its field.
+    pub fn to_cell(&self) -> Result<Cell, AbiError> {
+        AbiStruct::to_cell(self)
+    }
+
+    /// Reads the cell; anything missing, malformed or left over is an error.
+    pub fn from_cell(cell: &Cell) -> Result<Self, AbiError> {
+        AbiStruct::from_cell(cell)
+    }
+}
+
+impl AbiStruct for Receipt {
+    const NAME: &'static str = "Receipt";
+    const NESTED: usize = 7;
+    const FLAT: usize = 7;
+
+    fn store(&self, b0: &mut CellBuilder) -> Result<(), AbiError> {
+        <codec::BigSigned<257>>::store(&self.hash, b0).at("hash")?;
+        <codec::Address>::store(&self.channel, b0).at("channel")?;
+        <codec::BigSigned<257>>::store(&self.seqno, b0).at("seqno")?;
+        let mut b1 = CellBuilder::new();
+        <codec::BigSigned<257>>::store(&self.time, &mut b1).at("time")?;
+        <codec::BigSigned<257>>::store(&self.request, &mut b1).at("request")?;
+        <codec::BigSigned<257>>::store(&self.model, &mut b1).at("model")?;
+        let mut b2 = CellBuilder::new();
+        <codec::BigSigned<257>>::store(&self.image, &mut b2).at("image")?;
+        b1.store_reference(b2.build()?)?;
+        b0.store_reference(b1.build()?)?;
+        Ok(())
+    }
+
+    fn load(s0: &mut CellSlice<'_>, budget: &mut Budget) -> Result<Self, AbiError> {
+        let hash = <codec::BigSigned<257>>::load(s0, budget).at("hash")?;
+        let channel = <codec::Address>::load(s0, budget).at("channel")?;
+        let seqno = <codec::BigSigned<257>>::load(s0, budget).at("seqno")?;
+        budget.spend()?;
+        let mut s1 = s0.load_reference_as_slice()?;
+        let time = <codec::BigSigned<257>>::load(&mut s1, budget).at("time")?;
+        let request = <codec::BigSigned<257>>::load(&mut s1, budget).at("request")?;
+        let model = <codec::BigSigned<257>>::load(&mut s1, budget).at("model")?;
+        budget.spend()?;
+        let mut s2 = s1.load_reference_as_slice()?;
+        let image = <codec::BigSigned<257>>::load(&mut s2, budget).at("image")?;
+        codec::expect_end(&s1)?;
+        codec::expect_end(&s2)?;
+        Ok(Self { hash, channel, seqno, time, request, model, image })
+    }
+
+    fn pop(r: &mut StackReader) -> Result<Self, AbiError> {
+        let hash = <codec::BigSigned<257>>::pop(r).at("hash")?;
+        let channel = <codec::Address>::pop(r).at("channel")?;
+        let seqno = <codec::BigSigned<257>>::pop(r).at("seqno")?;
+        let time = <codec::BigSigned<257>>::pop(r).at("time")?;
+        let request = <codec::BigSigned<257>>::pop(r).at("request")?;
+        let model = <codec::BigSigned<257>>::pop(r).at("model")?;
+        let image = <codec::BigSigned<257>>::pop(r).at("image")?;
+        Ok(Self { hash, channel, seqno, time, request, model, image })
+    }
+
+    fn push(&self, out: &mut Vec<StackValue>) -> Result<(), AbiError> {
+        <codec::BigSigned<257>>::push(&self.hash, out).at("hash")?;
+        <codec::Address>::push(&self.channel, out).at("channel")?;
+        <codec::BigSigned<257>>::push(&self.seqno, out).at("seqno")?;
+        <codec::BigSigned<257>>::push(&self.time, out).at("time")?;
+        <codec::BigSigned<257>>::push(&self.request, out).at("request")?;
+        <codec::BigSigned<257>>::push(&self.model, out).at("model")?;
+        <codec::BigSigned<257>>::push(&self.image, out).at("image")?;
+        Ok(())
+    }
+
+    #[cfg(test)]
+    fn sample(g: &mut crate::testing::Gen) -> Self {
+        Self {
+            hash: <codec::BigSigned<257>>::sample(g),
+            channel: <codec::Address>::sample(g),
+            seqno: <codec::BigSigned<257>>::sample(g),
+            time: <codec::BigSigned<257>>::sample(g),
+            request: <codec::BigSigned<257>>::sample(g),
+            model: <codec::BigSigned<257>>::sample(g),
+            image: <codec::BigSigned<257>>::sample(g),
+        }
+    }
+}
+
+/// Struct `Acceptance`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Acceptance {
+    /// `channel`: address.
+    pub channel: StdAddr,
+    /// `time`: int257.
+    pub time: BigInt,
+    /// `request`: int257.
+    pub request: BigInt,
+    /// `model`: int257.
+    pub model: BigInt,
+}
+
+impl Acceptance {
+    /// The cell that the contract expects. Fails if a value does not fit its field.
+    pub fn to_cell(&self) -> Result<Cell, AbiError> {
+        AbiStruct::to_cell(self)
+    }
+
+    /// Reads the cell; anything missing, malformed or left over is an error.
+    pub fn from_cell(cell: &Cell) -> Result<Self, AbiError> {
+        AbiStruct::from_cell(cell)
+    }
+}
+
+impl AbiStruct for Acceptance {
+    const NAME: &'static str = "Acceptance";
+    const NESTED: usize = 4;
+    const FLAT: usize = 4;
+
+    fn store(&self, b0: &mut CellBuilder) -> Result<(), AbiError> {
+        <codec::Address>::store(&self.channel, b0).at("channel")?;
+        <codec::BigSigned<257>>::store(&self.time, b0).at("time")?;
+        <codec::BigSigned<257>>::store(&self.request, b0).at("request")?;
+        let mut b1 = CellBuilder::new();
+        <codec::BigSigned<257>>::store(&self.model, &mut b1).at("model")?;
+        b0.store_reference(b1.build()?)?;
+        Ok(())
+    }
+
+    fn load(s0: &mut CellSlice<'_>, budget: &mut Budget) -> Result<Self, AbiError> {
+        let channel = <codec::Address>::load(s0, budget).at("channel")?;
+        let time = <codec::BigSigned<257>>::load(s0, budget).at("time")?;
+        let request = <codec::BigSigned<257>>::load(s0, budget).at("request")?;
+        budget.spend()?;
+        let mut s1 = s0.load_reference_as_slice()?;
+        let model = <codec::BigSigned<257>>::load(&mut s1, budget).at("model")?;
+        codec::expect_end(&s1)?;
+        Ok(Self { channel, time, request, model })
+    }
+
+    fn pop(r: &mut StackReader) -> Result<Self, AbiError> {
+        let channel = <codec::Address>::pop(r).at("channel")?;
+        let time = <codec::BigSigned<257>>::pop(r).at("time")?;
+        let request = <codec::BigSigned<257>>::pop(r).at("request")?;
+        let model = <codec::BigSigned<257>>::pop(r).at("model")?;
+        Ok(Self { channel, time, request, model })
+    }
+
+    fn push(&self, out: &mut Vec<StackValue>) -> Result<(), AbiError> {
+        <codec::Address>::push(&self.channel, out).at("channel")?;
+        <codec::BigSigned<257>>::push(&self.time, out).at("time")?;
+        <codec::BigSigned<257>>::push(&self.request, out).at("request")?;
+        <codec::BigSigned<257>>::push(&self.model, out).at("model")?;
+        Ok(())
+    }
+
+    #[cfg(test)]
+    fn sample(g: &mut crate::testing::Gen) -> Self {
+        Self {
+            channel: <codec::Address>::sample(g),
+            time: <codec::BigSigned<257>>::sample(g),
+            request: <codec::BigSigned<257>>::sample(g),
+            model: <codec::BigSigned<257>>::sample(g),
+        }
+    }
+}
+
+/// Struct `RevokedUse`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct RevokedUse {
+    /// `node`: int257.
+    pub node: BigInt,
+    /// `account`: address.
+    pub account: StdAddr,
+    /// `kind`: int257.
+    pub kind: BigInt,
+    /// `time`: int257.
+    pub time: BigInt,
+    /// `image`: int257.
+    pub image: BigInt,
+    /// `model`: int257.
+    pub model: BigInt,
+}
+
+impl RevokedUse {
+    /// The cell that the contract expects. Fails if a value does not fit its field.
+    pub fn to_cell(&self) -> Result<Cell, AbiError> {
+        AbiStruct::to_cell(self)
+    }
+
+    /// Reads the cell; anything missing, malformed or left over is an error.
+    pub fn from_cell(cell: &Cell) -> Result<Self, AbiError> {
+        AbiStruct::from_cell(cell)
+    }
+}
+
+impl AbiStruct for RevokedUse {
+    const NAME: &'static str = "RevokedUse";
+    const NESTED: usize = 6;
+    const FLAT: usize = 6;
+
+    fn store(&self, b0: &mut CellBuilder) -> Result<(), AbiError> {
+        <codec::BigSigned<257>>::store(&self.node, b0).at("node")?;
+        <codec::Address>::store(&self.account, b0).at("account")?;
+        <codec::BigSigned<257>>::store(&self.kind, b0).at("kind")?;
+        let mut b1 = CellBuilder::new();
+        <codec::BigSigned<257>>::store(&self.time, &mut b1).at("time")?;
+        <codec::BigSigned<257>>::store(&self.image, &mut b1).at("image")?;
+        <codec::BigSigned<257>>::store(&self.model, &mut b1).at("model")?;
+        b0.store_reference(b1.build()?)?;
+        Ok(())
+    }
+
+    fn load(s0: &mut CellSlice<'_>, budget: &mut Budget) -> Result<Self, AbiError> {
+        let node = <codec::BigSigned<257>>::load(s0, budget).at("node")?;
+        let account = <codec::Address>::load(s0, budget).at("account")?;
+        let kind = <codec::BigSigned<257>>::load(s0, budget).at("kind")?;
+        budget.spend()?;
+        let mut s1 = s0.load_reference_as_slice()?;
+        let time = <codec::BigSigned<257>>::load(&mut s1, budget).at("time")?;
+        let image = <codec::BigSigned<257>>::load(&mut s1, budget).at("image")?;
+        let model = <codec::BigSigned<257>>::load(&mut s1, budget).at("model")?;
+        codec::expect_end(&s1)?;
+        Ok(Self { node, account, kind, time, image, model })
+    }
+
+    fn pop(r: &mut StackReader) -> Result<Self, AbiError> {
+        let node = <codec::BigSigned<257>>::pop(r).at("node")?;
+        let account = <codec::Address>::pop(r).at("account")?;
+        let kind = <codec::BigSigned<257>>::pop(r).at("kind")?;
+        let time = <codec::BigSigned<257>>::pop(r).at("time")?;
+        let image = <codec::BigSigned<257>>::pop(r).at("image")?;
+        let model = <codec::BigSigned<257>>::pop(r).at("model")?;
+        Ok(Self { node, account, kind, time, image, model })
+    }
+
+    fn push(&self, out: &mut Vec<StackValue>) -> Result<(), AbiError> {
+        <codec::BigSigned<257>>::push(&self.node, out).at("node")?;
+        <codec::Address>::push(&self.account, out).at("account")?;
+        <codec::BigSigned<257>>::push(&self.kind, out).at("kind")?;
+        <codec::BigSigned<257>>::push(&self.time, out).at("time")?;
+        <codec::BigSigned<257>>::push(&self.image, out).at("image")?;
+        <codec::BigSigned<257>>::push(&self.model, out).at("model")?;
+        Ok(())
+    }
+
+    #[cfg(test)]
+    fn sample(g: &mut crate::testing::Gen) -> Self {
+        Self {
+            node: <codec::BigSigned<257>>::sample(g),
+            account: <codec::Address>::sample(g),
+            kind: <codec::BigSigned<257>>::sample(g),
+            time: <codec::BigSigned<257>>::sample(g),
+            image: <codec::BigSigned<257>>::sample(g),
+            model: <codec::BigSigned<257>>::sample(g),
+        }
+    }
+}
+
+/// Struct `Slashed`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Slashed {
+    /// `lots`: map<uint32, ^Lot>.
+    pub lots: BTreeMap<u32, Lot>,
+    /// `amount`: int257.
+    pub amount: BigInt,
+    /// `fromStaying`: int257.
+    pub from_staying: BigInt,
+}
+
+impl Slashed {
+    /// The cell that the contract expects. Fails if a value does not fit its field.
+    pub fn to_cell(&self) -> Result<Cell, AbiError> {
+        AbiStruct::to_cell(self)
+    }
+
+    /// Reads the cell; anything missing, malformed or left over is an error.
+    pub fn from_cell(cell: &Cell) -> Result<Self, AbiError> {
+        AbiStruct::from_cell(cell)
+    }
+}
+
+impl AbiStruct for Slashed {
+    const NAME: &'static str = "Slashed";
+    const NESTED: usize = 3;
+    const FLAT: usize = 3;
+
+    fn store(&self, b0: &mut CellBuilder) -> Result<(), AbiError> {
+        <codec::Map<codec::Uint<u32, 32>, codec::InRef<Lot>, 32>>::store(&self.lots, b0).at("lots")?;
+        <codec::BigSigned<257>>::store(&self.amount, b0).at("amount")?;
+        <codec::BigSigned<257>>::store(&self.from_staying, b0).at("fromStaying")?;
+        Ok(())
+    }
+
+    fn load(s0: &mut CellSlice<'_>, budget: &mut Budget) -> Result<Self, AbiError> {
+        let lots = <codec::Map<codec::Uint<u32, 32>, codec::InRef<Lot>, 32>>::load(s0, budget).at("lots")?;
+        let amount = <codec::BigSigned<257>>::load(s0, budget).at("amount")?;
+        let from_staying = <codec::BigSigned<257>>::load(s0, budget).at("fromStaying")?;
+        Ok(Self { lots, amount, from_staying })
+    }
+
+    fn pop(r: &mut StackReader) -> Result<Self, AbiError> {
+        let lots = <codec::Map<codec::Uint<u32, 32>, codec::InRef<Lot>, 32>>::pop(r).at("lots")?;
+        let amount = <codec::BigSigned<257>>::pop(r).at("amount")?;
+        let from_staying = <codec::BigSigned<257>>::pop(r).at("fromStaying")?;
+        Ok(Self { lots, amount, from_staying })
+    }
+
+    fn push(&self, out: &mut Vec<StackValue>) -> Result<(), AbiError> {
+        <codec::Map<codec::Uint<u32, 32>, codec::InRef<Lot>, 32>>::push(&self.lots, out).at("lots")?;
+        <codec::BigSigned<257>>::push(&self.amount, out).at("amount")?;
+        <codec::BigSigned<257>>::push(&self.from_staying, out).at("fromStaying")?;
+        Ok(())
+    }
+
+    #[cfg(test)]
+    fn sample(g: &mut crate::testing::Gen) -> Self {
+        Self {
+            lots: <codec::Map<codec::Uint<u32, 32>, codec::InRef<Lot>, 32>>::sample(g),
+            amount: <codec::BigSigned<257>>::sample(g),
+            from_staying: <codec::BigSigned<257>>::sample(g),
+        }
+    }
+}
+
+/// Struct `ChannelTerms`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ChannelTerms {
+    /// `payer`: address.
+    pub payer: StdAddr,
+    /// `payee`: address.
+    pub payee: StdAddr,
+    /// `payerKey`: uint256.
+    pub payer_key: HashBytes,
+    /// `challenge`: uint32.
+    pub challenge: u32,
+    /// `salt`: uint64.
+    pub salt: u64,
+    /// `payeeKey`: uint256.
+    pub payee_key: HashBytes,
+    /// `protocolFeeBps`: uint16.
+    pub protocol_fee_bps: u16,
+}
+
+impl ChannelTerms {
+    /// The cell that the contract expects. Fails if a value does not fit its field.
+    pub fn to_cell(&self) -> Result<Cell, AbiError> {
+        AbiStruct::to_cell(self)
+    }
+
+    /// Reads the cell; anything missing, malformed or left over is an error.
+    pub fn from_cell(cell: &Cell) -> Result<Self, AbiError> {
+        AbiStruct::from_cell(cell)
+    }
+}
+
+impl AbiStruct for ChannelTerms {
+    const NAME: &'static str = "ChannelTerms";
+    const NESTED: usize = 7;
+    const FLAT: usize = 7;
+
+    fn store(&self, b0: &mut CellBuilder) -> Result<(), AbiError> {
+        <codec::Address>::store(&self.payer, b0).at("payer")?;
+        <codec::Address>::store(&self.payee, b0).at("payee")?;
+        <codec::Uint256>::store(&self.payer_key, b0).at("payerKey")?;
+        <codec::Uint<u32, 32>>::store(&self.challenge, b0).at("challenge")?;
+        <codec::Uint<u64, 64>>::store(&self.salt, b0).at("salt")?;
+        let mut b1 = CellBuilder::new();
+        <codec::Uint256>::store(&self.payee_key, &mut b1).at("payeeKey")?;
+        <codec::Uint<u16, 16>>::store(&self.protocol_fee_bps, &mut b1).at("protocolFeeBps")?;
+        b0.store_reference(b1.build()?)?;
+        Ok(())
+    }
+
+    fn load(s0: &mut CellSlice<'_>, budget: &mut Budget) -> Result<Self, AbiError> {
+        let payer = <codec::Address>::load(s0, budget).at("payer")?;
+        let payee = <codec::Address>::load(s0, budget).at("payee")?;
+        let payer_key = <codec::Uint256>::load(s0, budget).at("payerKey")?;
+        let challenge = <codec::Uint<u32, 32>>::load(s0, budget).at("challenge")?;
+        let salt = <codec::Uint<u64, 64>>::load(s0, budget).at("salt")?;
+        budget.spend()?;
+        let mut s1 = s0.load_reference_as_slice()?;
+        let payee_key = <codec::Uint256>::load(&mut s1, budget).at("payeeKey")?;
+        let protocol_fee_bps = <codec::Uint<u16, 16>>::load(&mut s1, budget).at("protocolFeeBps")?;
+        codec::expect_end(&s1)?;
+        Ok(Self { payer, payee, payer_key, challenge, salt, payee_key, protocol_fee_bps })
+    }
+
+    fn pop(r: &mut StackReader) -> Result<Self, AbiError> {
+        let payer = <codec::Address>::pop(r).at("payer")?;
+        let payee = <codec::Address>::pop(r).at("payee")?;
+        let payer_key = <codec::Uint256>::pop(r).at("payerKey")?;
+        let challenge = <codec::Uint<u32, 32>>::pop(r).at("challenge")?;
+        let salt = <codec::Uint<u64, 64>>::pop(r).at("salt")?;
+        let payee_key = <codec::Uint256>::pop(r).at("payeeKey")?;
+        let protocol_fee_bps = <codec::Uint<u16, 16>>::pop(r).at("protocolFeeBps")?;
+        Ok(Self { payer, payee, payer_key, challenge, salt, payee_key, protocol_fee_bps })
+    }
+
+    fn push(&self, out: &mut Vec<StackValue>) -> Result<(), AbiError> {
+        <codec::Address>::push(&self.payer, out).at("payer")?;
+        <codec::Address>::push(&self.payee, out).at("payee")?;
+        <codec::Uint256>::push(&self.payer_key, out).at("payerKey")?;
+        <codec::Uint<u32, 32>>::push(&self.challenge, out).at("challenge")?;
+        <codec::Uint<u64, 64>>::push(&self.salt, out).at("salt")?;
+        <codec::Uint256>::push(&self.payee_key, out).at("payeeKey")?;
+        <codec::Uint<u16, 16>>::push(&self.protocol_fee_bps, out).at("protocolFeeBps")?;
+        Ok(())
+    }
+
+    #[cfg(test)]
+    fn sample(g: &mut crate::testing::Gen) -> Self {
+        Self {
+            payer: <codec::Address>::sample(g),
+            payee: <codec::Address>::sample(g),
+            payer_key: <codec::Uint256>::sample(g),
+            challenge: <codec::Uint<u32, 32>>::sample(g),
+            salt: <codec::Uint<u64, 64>>::sample(g),
+            payee_key: <codec::Uint256>::sample(g),
+            protocol_fee_bps: <codec::Uint<u16, 16>>::sample(g),
+        }
+    }
+}
+
+/// Struct `Voucher`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Voucher {
+    /// `tag`: uint32.
+    pub tag: u32,
+    /// `globalId`: int32.
+    pub global_id: i32,
+    /// `channel`: address.
+    pub channel: StdAddr,
+    /// `cumulative`: coins.
+    pub cumulative: Tokens,
+    /// `validUntil`: uint32.
+    pub valid_until: u32,
+    /// `evidence`: ^cell?.
+    pub evidence: Option<Cell>,
+}
+
+impl Voucher {
+    /// The cell that the contract expects. Fails if a value does not fit its field.
+    pub fn to_cell(&self) -> Result<Cell, AbiError> {
+        AbiStruct::to_cell(self)
+    }
+
+    /// Reads the cell; anything missing, malformed or left over is an error.
+    pub fn from_cell(cell: &Cell) -> Result<Self, AbiError> {
+        AbiStruct::from_cell(cell)
+    }
+}
+
+impl AbiStruct for Voucher {
+    const NAME: &'static str = "Voucher";
+    const NESTED: usize = 6;
+    const FLAT: usize = 6;
+
+    fn store(&self, b0: &mut CellBuilder) -> Result<(), AbiError> {
+        <codec::Uint<u32, 32>>::store(&self.tag, b0).at("tag")?;
+        <codec::Int<i32, 32>>::store(&self.global_id, b0).at("globalId")?;
+        <codec::Address>::store(&self.channel, b0).at("channel")?;
+        <codec::Coins>::store(&self.cumulative, b0).at("cumulative")?;
+        <codec::Uint<u32, 32>>::store(&self.valid_until, b0).at("validUntil")?;
+        <codec::Opt<codec::Ref<tycho_types::cell::Cell>>>::store(&self.evidence, b0).at("evidence")?;
+        Ok(())
+    }
+
+    fn load(s0: &mut CellSlice<'_>, budget: &mut Budget) -> Result<Self, AbiError> {
+        let tag = <codec::Uint<u32, 32>>::load(s0, budget).at("tag")?;
+        let global_id = <codec::Int<i32, 32>>::load(s0, budget).at("globalId")?;
+        let channel = <codec::Address>::load(s0, budget).at("channel")?;
+        let cumulative = <codec::Coins>::load(s0, budget).at("cumulative")?;
+        let valid_until = <codec::Uint<u32, 32>>::load(s0, budget).at("validUntil")?;
+        let evidence = <codec::Opt<codec::Ref<tycho_types::cell::Cell>>>::load(s0, budget).at("evidence")?;
+        Ok(Self { tag, global_id, channel, cumulative, valid_until, evidence })
+    }
+
+    fn pop(r: &mut StackReader) -> Result<Self, AbiError> {
+        let tag = <codec::Uint<u32, 32>>::pop(r).at("tag")?;
+        let global_id = <codec::Int<i32, 32>>::pop(r).at("globalId")?;
+        let channel = <codec::Address>::pop(r).at("channel")?;
+        let cumulative = <codec::Coins>::pop(r).at("cumulative")?;
+        let valid_until = <codec::Uint<u32, 32>>::pop(r).at("validUntil")?;
+        let evidence = <codec::Opt<codec::Ref<tycho_types::cell::Cell>>>::pop(r).at("evidence")?;
+        Ok(Self { tag, global_id, channel, cumulative, valid_until, evidence })
+    }
+
+    fn push(&self, out: &mut Vec<StackValue>) -> Result<(), AbiError> {
+        <codec::Uint<u32, 32>>::push(&self.tag, out).at("tag")?;
+        <codec::Int<i32, 32>>::push(&self.global_id, out).at("globalId")?;
+        <codec::Address>::push(&self.channel, out).at("channel")?;
+        <codec::Coins>::push(&self.cumulative, out).at("cumulative")?;
+        <codec::Uint<u32, 32>>::push(&self.valid_until, out).at("validUntil")?;
+        <codec::Opt<codec::Ref<tycho_types::cell::Cell>>>::push(&self.evidence, out).at("evidence")?;
+        Ok(())
+    }
+
+    #[cfg(test)]
+    fn sample(g: &mut crate::testing::Gen) -> Self {
+        Self {
+            tag: <codec::Uint<u32, 32>>::sample(g),
+            global_id: <codec::Int<i32, 32>>::sample(g),
+            channel: <codec::Address>::sample(g),
+            cumulative: <codec::Coins>::sample(g),
+            valid_until: <codec::Uint<u32, 32>>::sample(g),
+            evidence: <codec::Opt<codec::Ref<tycho_types::cell::Cell>>>::sample(g),
         }
     }
 }
@@ -3005,20 +4636,14 @@ impl AbiStruct for StakeState {
 pub struct Evidence {
     /// `tag`: uint32.
     pub tag: u32,
-    /// `globalId`: int32.
-    pub global_id: i32,
     /// `registry`: address.
     pub registry: StdAddr,
-    /// `node`: uint256.
-    pub node: HashBytes,
     /// `ok`: uint64.
     pub ok: u64,
     /// `failed`: uint64.
     pub failed: u64,
     /// `latencyMs`: uint64.
     pub latency_ms: u64,
-    /// `settled`: coins.
-    pub settled: Tokens,
 }
 
 impl Evidence {
@@ -3035,54 +4660,42 @@ impl Evidence {
 
 impl AbiStruct for Evidence {
     const NAME: &'static str = "Evidence";
-    const NESTED: usize = 8;
-    const FLAT: usize = 8;
+    const NESTED: usize = 5;
+    const FLAT: usize = 5;
 
     fn store(&self, b0: &mut CellBuilder) -> Result<(), AbiError> {
         <codec::Uint<u32, 32>>::store(&self.tag, b0).at("tag")?;
-        <codec::Int<i32, 32>>::store(&self.global_id, b0).at("globalId")?;
         <codec::Address>::store(&self.registry, b0).at("registry")?;
-        <codec::Uint256>::store(&self.node, b0).at("node")?;
         <codec::Uint<u64, 64>>::store(&self.ok, b0).at("ok")?;
         <codec::Uint<u64, 64>>::store(&self.failed, b0).at("failed")?;
         <codec::Uint<u64, 64>>::store(&self.latency_ms, b0).at("latencyMs")?;
-        <codec::Coins>::store(&self.settled, b0).at("settled")?;
         Ok(())
     }
 
     fn load(s0: &mut CellSlice<'_>, budget: &mut Budget) -> Result<Self, AbiError> {
         let tag = <codec::Uint<u32, 32>>::load(s0, budget).at("tag")?;
-        let global_id = <codec::Int<i32, 32>>::load(s0, budget).at("globalId")?;
         let registry = <codec::Address>::load(s0, budget).at("registry")?;
-        let node = <codec::Uint256>::load(s0, budget).at("node")?;
         let ok = <codec::Uint<u64, 64>>::load(s0, budget).at("ok")?;
         let failed = <codec::Uint<u64, 64>>::load(s0, budget).at("failed")?;
         let latency_ms = <codec::Uint<u64, 64>>::load(s0, budget).at("latencyMs")?;
-        let settled = <codec::Coins>::load(s0, budget).at("settled")?;
-        Ok(Self { tag, global_id, registry, node, ok, failed, latency_ms, settled })
+        Ok(Self { tag, registry, ok, failed, latency_ms })
     }
 
     fn pop(r: &mut StackReader) -> Result<Self, AbiError> {
         let tag = <codec::Uint<u32, 32>>::pop(r).at("tag")?;
-        let global_id = <codec::Int<i32, 32>>::pop(r).at("globalId")?;
         let registry = <codec::Address>::pop(r).at("registry")?;
-        let node = <codec::Uint256>::pop(r).at("node")?;
         let ok = <codec::Uint<u64, 64>>::pop(r).at("ok")?;
         let failed = <codec::Uint<u64, 64>>::pop(r).at("failed")?;
         let latency_ms = <codec::Uint<u64, 64>>::pop(r).at("latencyMs")?;
-        let settled = <codec::Coins>::pop(r).at("settled")?;
-        Ok(Self { tag, global_id, registry, node, ok, failed, latency_ms, settled })
+        Ok(Self { tag, registry, ok, failed, latency_ms })
     }
 
     fn push(&self, out: &mut Vec<StackValue>) -> Result<(), AbiError> {
         <codec::Uint<u32, 32>>::push(&self.tag, out).at("tag")?;
-        <codec::Int<i32, 32>>::push(&self.global_id, out).at("globalId")?;
         <codec::Address>::push(&self.registry, out).at("registry")?;
-        <codec::Uint256>::push(&self.node, out).at("node")?;
         <codec::Uint<u64, 64>>::push(&self.ok, out).at("ok")?;
         <codec::Uint<u64, 64>>::push(&self.failed, out).at("failed")?;
         <codec::Uint<u64, 64>>::push(&self.latency_ms, out).at("latencyMs")?;
-        <codec::Coins>::push(&self.settled, out).at("settled")?;
         Ok(())
     }
 
@@ -3090,33 +4703,30 @@ impl AbiStruct for Evidence {
     fn sample(g: &mut crate::testing::Gen) -> Self {
         Self {
             tag: <codec::Uint<u32, 32>>::sample(g),
-            global_id: <codec::Int<i32, 32>>::sample(g),
             registry: <codec::Address>::sample(g),
-            node: <codec::Uint256>::sample(g),
             ok: <codec::Uint<u64, 64>>::sample(g),
             failed: <codec::Uint<u64, 64>>::sample(g),
             latency_ms: <codec::Uint<u64, 64>>::sample(g),
-            settled: <codec::Coins>::sample(g),
         }
     }
 }
 
-/// Struct `Report`.
+/// Struct `CloseAuth`.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Report {
-    /// `ok`: uint64.
-    pub ok: u64,
-    /// `failed`: uint64.
-    pub failed: u64,
-    /// `latencyMs`: uint64.
-    pub latency_ms: u64,
-    /// `settled`: coins.
-    pub settled: Tokens,
-    /// `at`: uint32.
-    pub at: u32,
+pub struct CloseAuth {
+    /// `tag`: uint32.
+    pub tag: u32,
+    /// `globalId`: int32.
+    pub global_id: i32,
+    /// `channel`: address.
+    pub channel: StdAddr,
+    /// `claimed`: coins.
+    pub claimed: Tokens,
+    /// `epoch`: uint32.
+    pub epoch: u32,
 }
 
-impl Report {
+impl CloseAuth {
     /// The cell that the contract expects. Fails if a value does not fit its field.
     pub fn to_cell(&self) -> Result<Cell, AbiError> {
         AbiStruct::to_cell(self)
@@ -3128,16 +4738,939 @@ impl Report {
     }
 }
 
-impl AbiStruct for Report {
-    const NAME: &'static str = "Report";
+impl AbiStruct for CloseAuth {
+    const NAME: &'static str = "CloseAuth";
     const NESTED: usize = 5;
     const FLAT: usize = 5;
+
+    fn store(&self, b0: &mut CellBuilder) -> Result<(), AbiError> {
+        <codec::Uint<u32, 32>>::store(&self.tag, b0).at("tag")?;
+        <codec::Int<i32, 32>>::store(&self.global_id, b0).at("globalId")?;
+        <codec::Address>::store(&self.channel, b0).at("channel")?;
+        <codec::Coins>::store(&self.claimed, b0).at("claimed")?;
+        <codec::Uint<u32, 32>>::store(&self.epoch, b0).at("epoch")?;
+        Ok(())
+    }
+
+    fn load(s0: &mut CellSlice<'_>, budget: &mut Budget) -> Result<Self, AbiError> {
+        let tag = <codec::Uint<u32, 32>>::load(s0, budget).at("tag")?;
+        let global_id = <codec::Int<i32, 32>>::load(s0, budget).at("globalId")?;
+        let channel = <codec::Address>::load(s0, budget).at("channel")?;
+        let claimed = <codec::Coins>::load(s0, budget).at("claimed")?;
+        let epoch = <codec::Uint<u32, 32>>::load(s0, budget).at("epoch")?;
+        Ok(Self { tag, global_id, channel, claimed, epoch })
+    }
+
+    fn pop(r: &mut StackReader) -> Result<Self, AbiError> {
+        let tag = <codec::Uint<u32, 32>>::pop(r).at("tag")?;
+        let global_id = <codec::Int<i32, 32>>::pop(r).at("globalId")?;
+        let channel = <codec::Address>::pop(r).at("channel")?;
+        let claimed = <codec::Coins>::pop(r).at("claimed")?;
+        let epoch = <codec::Uint<u32, 32>>::pop(r).at("epoch")?;
+        Ok(Self { tag, global_id, channel, claimed, epoch })
+    }
+
+    fn push(&self, out: &mut Vec<StackValue>) -> Result<(), AbiError> {
+        <codec::Uint<u32, 32>>::push(&self.tag, out).at("tag")?;
+        <codec::Int<i32, 32>>::push(&self.global_id, out).at("globalId")?;
+        <codec::Address>::push(&self.channel, out).at("channel")?;
+        <codec::Coins>::push(&self.claimed, out).at("claimed")?;
+        <codec::Uint<u32, 32>>::push(&self.epoch, out).at("epoch")?;
+        Ok(())
+    }
+
+    #[cfg(test)]
+    fn sample(g: &mut crate::testing::Gen) -> Self {
+        Self {
+            tag: <codec::Uint<u32, 32>>::sample(g),
+            global_id: <codec::Int<i32, 32>>::sample(g),
+            channel: <codec::Address>::sample(g),
+            claimed: <codec::Coins>::sample(g),
+            epoch: <codec::Uint<u32, 32>>::sample(g),
+        }
+    }
+}
+
+/// Message `TopUp`, op 0x43480001.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct TopUp {
+    /// `queryId`: uint64.
+    pub query_id: u64,
+    /// `amount`: coins.
+    pub amount: Tokens,
+}
+
+impl TopUp {
+    /// First 32 bits of the body.
+    pub const OP: u32 = 0x43480001;
+
+    /// The cell that the contract expects. Fails if a value does not fit its field.
+    pub fn to_cell(&self) -> Result<Cell, AbiError> {
+        AbiStruct::to_cell(self)
+    }
+
+    /// Reads the cell; anything missing, malformed or left over is an error.
+    pub fn from_cell(cell: &Cell) -> Result<Self, AbiError> {
+        AbiStruct::from_cell(cell)
+    }
+}
+
+impl AbiStruct for TopUp {
+    const NAME: &'static str = "TopUp";
+    const NESTED: usize = 2;
+    const FLAT: usize = 2;
+
+    fn store(&self, b0: &mut CellBuilder) -> Result<(), AbiError> {
+        b0.store_u32(Self::OP).at("op")?;
+        <codec::Uint<u64, 64>>::store(&self.query_id, b0).at("queryId")?;
+        <codec::Coins>::store(&self.amount, b0).at("amount")?;
+        Ok(())
+    }
+
+    fn load(s0: &mut CellSlice<'_>, budget: &mut Budget) -> Result<Self, AbiError> {
+        codec::expect_op(s0, Self::OP)?;
+        let query_id = <codec::Uint<u64, 64>>::load(s0, budget).at("queryId")?;
+        let amount = <codec::Coins>::load(s0, budget).at("amount")?;
+        Ok(Self { query_id, amount })
+    }
+
+    fn pop(r: &mut StackReader) -> Result<Self, AbiError> {
+        let query_id = <codec::Uint<u64, 64>>::pop(r).at("queryId")?;
+        let amount = <codec::Coins>::pop(r).at("amount")?;
+        Ok(Self { query_id, amount })
+    }
+
+    fn push(&self, out: &mut Vec<StackValue>) -> Result<(), AbiError> {
+        <codec::Uint<u64, 64>>::push(&self.query_id, out).at("queryId")?;
+        <codec::Coins>::push(&self.amount, out).at("amount")?;
+        Ok(())
+    }
+
+    #[cfg(test)]
+    fn sample(g: &mut crate::testing::Gen) -> Self {
+        Self { query_id: <codec::Uint<u64, 64>>::sample(g), amount: <codec::Coins>::sample(g) }
+    }
+}
+
+/// Message `Claim`, op 0x43480002.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Claim {
+    /// `queryId`: uint64.
+    pub query_id: u64,
+    /// `signature`: 64 bytes.
+    pub signature: [u8; 64],
+    /// `voucher`: ^cell.
+    pub voucher: Cell,
+}
+
+impl Claim {
+    /// First 32 bits of the body.
+    pub const OP: u32 = 0x43480002;
+
+    /// The cell that the contract expects. Fails if a value does not fit its field.
+    pub fn to_cell(&self) -> Result<Cell, AbiError> {
+        AbiStruct::to_cell(self)
+    }
+
+    /// Reads the cell; anything missing, malformed or left over is an error.
+    pub fn from_cell(cell: &Cell) -> Result<Self, AbiError> {
+        AbiStruct::from_cell(cell)
+    }
+}
+
+impl AbiStruct for Claim {
+    const NAME: &'static str = "Claim";
+    const NESTED: usize = 3;
+    const FLAT: usize = 3;
+
+    fn store(&self, b0: &mut CellBuilder) -> Result<(), AbiError> {
+        b0.store_u32(Self::OP).at("op")?;
+        <codec::Uint<u64, 64>>::store(&self.query_id, b0).at("queryId")?;
+        <codec::Bytes<64>>::store(&self.signature, b0).at("signature")?;
+        <codec::Ref<tycho_types::cell::Cell>>::store(&self.voucher, b0).at("voucher")?;
+        Ok(())
+    }
+
+    fn load(s0: &mut CellSlice<'_>, budget: &mut Budget) -> Result<Self, AbiError> {
+        codec::expect_op(s0, Self::OP)?;
+        let query_id = <codec::Uint<u64, 64>>::load(s0, budget).at("queryId")?;
+        let signature = <codec::Bytes<64>>::load(s0, budget).at("signature")?;
+        let voucher = <codec::Ref<tycho_types::cell::Cell>>::load(s0, budget).at("voucher")?;
+        Ok(Self { query_id, signature, voucher })
+    }
+
+    fn pop(r: &mut StackReader) -> Result<Self, AbiError> {
+        let query_id = <codec::Uint<u64, 64>>::pop(r).at("queryId")?;
+        let signature = <codec::Bytes<64>>::pop(r).at("signature")?;
+        let voucher = <codec::Ref<tycho_types::cell::Cell>>::pop(r).at("voucher")?;
+        Ok(Self { query_id, signature, voucher })
+    }
+
+    fn push(&self, out: &mut Vec<StackValue>) -> Result<(), AbiError> {
+        <codec::Uint<u64, 64>>::push(&self.query_id, out).at("queryId")?;
+        <codec::Bytes<64>>::push(&self.signature, out).at("signature")?;
+        <codec::Ref<tycho_types::cell::Cell>>::push(&self.voucher, out).at("voucher")?;
+        Ok(())
+    }
+
+    #[cfg(test)]
+    fn sample(g: &mut crate::testing::Gen) -> Self {
+        Self {
+            query_id: <codec::Uint<u64, 64>>::sample(g),
+            signature: <codec::Bytes<64>>::sample(g),
+            voucher: <codec::Ref<tycho_types::cell::Cell>>::sample(g),
+        }
+    }
+}
+
+/// Message `RequestClose`, op 0x43480003.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct RequestClose {
+    /// `queryId`: uint64.
+    pub query_id: u64,
+}
+
+impl RequestClose {
+    /// First 32 bits of the body.
+    pub const OP: u32 = 0x43480003;
+
+    /// The cell that the contract expects. Fails if a value does not fit its field.
+    pub fn to_cell(&self) -> Result<Cell, AbiError> {
+        AbiStruct::to_cell(self)
+    }
+
+    /// Reads the cell; anything missing, malformed or left over is an error.
+    pub fn from_cell(cell: &Cell) -> Result<Self, AbiError> {
+        AbiStruct::from_cell(cell)
+    }
+}
+
+impl AbiStruct for RequestClose {
+    const NAME: &'static str = "RequestClose";
+    const NESTED: usize = 1;
+    const FLAT: usize = 1;
+
+    fn store(&self, b0: &mut CellBuilder) -> Result<(), AbiError> {
+        b0.store_u32(Self::OP).at("op")?;
+        <codec::Uint<u64, 64>>::store(&self.query_id, b0).at("queryId")?;
+        Ok(())
+    }
+
+    fn load(s0: &mut CellSlice<'_>, budget: &mut Budget) -> Result<Self, AbiError> {
+        codec::expect_op(s0, Self::OP)?;
+        let query_id = <codec::Uint<u64, 64>>::load(s0, budget).at("queryId")?;
+        Ok(Self { query_id })
+    }
+
+    fn pop(r: &mut StackReader) -> Result<Self, AbiError> {
+        let query_id = <codec::Uint<u64, 64>>::pop(r).at("queryId")?;
+        Ok(Self { query_id })
+    }
+
+    fn push(&self, out: &mut Vec<StackValue>) -> Result<(), AbiError> {
+        <codec::Uint<u64, 64>>::push(&self.query_id, out).at("queryId")?;
+        Ok(())
+    }
+
+    #[cfg(test)]
+    fn sample(g: &mut crate::testing::Gen) -> Self {
+        Self { query_id: <codec::Uint<u64, 64>>::sample(g) }
+    }
+}
+
+/// Message `Settle`, op 0x43480004.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Settle {
+    /// `queryId`: uint64.
+    pub query_id: u64,
+}
+
+impl Settle {
+    /// First 32 bits of the body.
+    pub const OP: u32 = 0x43480004;
+
+    /// The cell that the contract expects. Fails if a value does not fit its field.
+    pub fn to_cell(&self) -> Result<Cell, AbiError> {
+        AbiStruct::to_cell(self)
+    }
+
+    /// Reads the cell; anything missing, malformed or left over is an error.
+    pub fn from_cell(cell: &Cell) -> Result<Self, AbiError> {
+        AbiStruct::from_cell(cell)
+    }
+}
+
+impl AbiStruct for Settle {
+    const NAME: &'static str = "Settle";
+    const NESTED: usize = 1;
+    const FLAT: usize = 1;
+
+    fn store(&self, b0: &mut CellBuilder) -> Result<(), AbiError> {
+        b0.store_u32(Self::OP).at("op")?;
+        <codec::Uint<u64, 64>>::store(&self.query_id, b0).at("queryId")?;
+        Ok(())
+    }
+
+    fn load(s0: &mut CellSlice<'_>, budget: &mut Budget) -> Result<Self, AbiError> {
+        codec::expect_op(s0, Self::OP)?;
+        let query_id = <codec::Uint<u64, 64>>::load(s0, budget).at("queryId")?;
+        Ok(Self { query_id })
+    }
+
+    fn pop(r: &mut StackReader) -> Result<Self, AbiError> {
+        let query_id = <codec::Uint<u64, 64>>::pop(r).at("queryId")?;
+        Ok(Self { query_id })
+    }
+
+    fn push(&self, out: &mut Vec<StackValue>) -> Result<(), AbiError> {
+        <codec::Uint<u64, 64>>::push(&self.query_id, out).at("queryId")?;
+        Ok(())
+    }
+
+    #[cfg(test)]
+    fn sample(g: &mut crate::testing::Gen) -> Self {
+        Self { query_id: <codec::Uint<u64, 64>>::sample(g) }
+    }
+}
+
+/// Message `CoopClose`, op 0x43480005.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct CoopClose {
+    /// `queryId`: uint64.
+    pub query_id: u64,
+    /// `signature`: 64 bytes.
+    pub signature: [u8; 64],
+    /// `auth`: ^cell.
+    pub auth: Cell,
+}
+
+impl CoopClose {
+    /// First 32 bits of the body.
+    pub const OP: u32 = 0x43480005;
+
+    /// The cell that the contract expects. Fails if a value does not fit its field.
+    pub fn to_cell(&self) -> Result<Cell, AbiError> {
+        AbiStruct::to_cell(self)
+    }
+
+    /// Reads the cell; anything missing, malformed or left over is an error.
+    pub fn from_cell(cell: &Cell) -> Result<Self, AbiError> {
+        AbiStruct::from_cell(cell)
+    }
+}
+
+impl AbiStruct for CoopClose {
+    const NAME: &'static str = "CoopClose";
+    const NESTED: usize = 3;
+    const FLAT: usize = 3;
+
+    fn store(&self, b0: &mut CellBuilder) -> Result<(), AbiError> {
+        b0.store_u32(Self::OP).at("op")?;
+        <codec::Uint<u64, 64>>::store(&self.query_id, b0).at("queryId")?;
+        <codec::Bytes<64>>::store(&self.signature, b0).at("signature")?;
+        <codec::Ref<tycho_types::cell::Cell>>::store(&self.auth, b0).at("auth")?;
+        Ok(())
+    }
+
+    fn load(s0: &mut CellSlice<'_>, budget: &mut Budget) -> Result<Self, AbiError> {
+        codec::expect_op(s0, Self::OP)?;
+        let query_id = <codec::Uint<u64, 64>>::load(s0, budget).at("queryId")?;
+        let signature = <codec::Bytes<64>>::load(s0, budget).at("signature")?;
+        let auth = <codec::Ref<tycho_types::cell::Cell>>::load(s0, budget).at("auth")?;
+        Ok(Self { query_id, signature, auth })
+    }
+
+    fn pop(r: &mut StackReader) -> Result<Self, AbiError> {
+        let query_id = <codec::Uint<u64, 64>>::pop(r).at("queryId")?;
+        let signature = <codec::Bytes<64>>::pop(r).at("signature")?;
+        let auth = <codec::Ref<tycho_types::cell::Cell>>::pop(r).at("auth")?;
+        Ok(Self { query_id, signature, auth })
+    }
+
+    fn push(&self, out: &mut Vec<StackValue>) -> Result<(), AbiError> {
+        <codec::Uint<u64, 64>>::push(&self.query_id, out).at("queryId")?;
+        <codec::Bytes<64>>::push(&self.signature, out).at("signature")?;
+        <codec::Ref<tycho_types::cell::Cell>>::push(&self.auth, out).at("auth")?;
+        Ok(())
+    }
+
+    #[cfg(test)]
+    fn sample(g: &mut crate::testing::Gen) -> Self {
+        Self {
+            query_id: <codec::Uint<u64, 64>>::sample(g),
+            signature: <codec::Bytes<64>>::sample(g),
+            auth: <codec::Ref<tycho_types::cell::Cell>>::sample(g),
+        }
+    }
+}
+
+/// Message `Paid`, op 0x43480011.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Paid {
+    /// `queryId`: uint64.
+    pub query_id: u64,
+    /// `amount`: coins.
+    pub amount: Tokens,
+    /// `claimed`: coins.
+    pub claimed: Tokens,
+    /// `fee`: coins.
+    pub fee: Tokens,
+}
+
+impl Paid {
+    /// First 32 bits of the body.
+    pub const OP: u32 = 0x43480011;
+
+    /// The cell that the contract expects. Fails if a value does not fit its field.
+    pub fn to_cell(&self) -> Result<Cell, AbiError> {
+        AbiStruct::to_cell(self)
+    }
+
+    /// Reads the cell; anything missing, malformed or left over is an error.
+    pub fn from_cell(cell: &Cell) -> Result<Self, AbiError> {
+        AbiStruct::from_cell(cell)
+    }
+}
+
+impl AbiStruct for Paid {
+    const NAME: &'static str = "Paid";
+    const NESTED: usize = 4;
+    const FLAT: usize = 4;
+
+    fn store(&self, b0: &mut CellBuilder) -> Result<(), AbiError> {
+        b0.store_u32(Self::OP).at("op")?;
+        <codec::Uint<u64, 64>>::store(&self.query_id, b0).at("queryId")?;
+        <codec::Coins>::store(&self.amount, b0).at("amount")?;
+        <codec::Coins>::store(&self.claimed, b0).at("claimed")?;
+        <codec::Coins>::store(&self.fee, b0).at("fee")?;
+        Ok(())
+    }
+
+    fn load(s0: &mut CellSlice<'_>, budget: &mut Budget) -> Result<Self, AbiError> {
+        codec::expect_op(s0, Self::OP)?;
+        let query_id = <codec::Uint<u64, 64>>::load(s0, budget).at("queryId")?;
+        let amount = <codec::Coins>::load(s0, budget).at("amount")?;
+        let claimed = <codec::Coins>::load(s0, budget).at("claimed")?;
+        let fee = <codec::Coins>::load(s0, budget).at("fee")?;
+        Ok(Self { query_id, amount, claimed, fee })
+    }
+
+    fn pop(r: &mut StackReader) -> Result<Self, AbiError> {
+        let query_id = <codec::Uint<u64, 64>>::pop(r).at("queryId")?;
+        let amount = <codec::Coins>::pop(r).at("amount")?;
+        let claimed = <codec::Coins>::pop(r).at("claimed")?;
+        let fee = <codec::Coins>::pop(r).at("fee")?;
+        Ok(Self { query_id, amount, claimed, fee })
+    }
+
+    fn push(&self, out: &mut Vec<StackValue>) -> Result<(), AbiError> {
+        <codec::Uint<u64, 64>>::push(&self.query_id, out).at("queryId")?;
+        <codec::Coins>::push(&self.amount, out).at("amount")?;
+        <codec::Coins>::push(&self.claimed, out).at("claimed")?;
+        <codec::Coins>::push(&self.fee, out).at("fee")?;
+        Ok(())
+    }
+
+    #[cfg(test)]
+    fn sample(g: &mut crate::testing::Gen) -> Self {
+        Self {
+            query_id: <codec::Uint<u64, 64>>::sample(g),
+            amount: <codec::Coins>::sample(g),
+            claimed: <codec::Coins>::sample(g),
+            fee: <codec::Coins>::sample(g),
+        }
+    }
+}
+
+/// Message `Refunded`, op 0x43480012.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Refunded {
+    /// `queryId`: uint64.
+    pub query_id: u64,
+    /// `amount`: coins.
+    pub amount: Tokens,
+    /// `claimed`: coins.
+    pub claimed: Tokens,
+}
+
+impl Refunded {
+    /// First 32 bits of the body.
+    pub const OP: u32 = 0x43480012;
+
+    /// The cell that the contract expects. Fails if a value does not fit its field.
+    pub fn to_cell(&self) -> Result<Cell, AbiError> {
+        AbiStruct::to_cell(self)
+    }
+
+    /// Reads the cell; anything missing, malformed or left over is an error.
+    pub fn from_cell(cell: &Cell) -> Result<Self, AbiError> {
+        AbiStruct::from_cell(cell)
+    }
+}
+
+impl AbiStruct for Refunded {
+    const NAME: &'static str = "Refunded";
+    const NESTED: usize = 3;
+    const FLAT: usize = 3;
+
+    fn store(&self, b0: &mut CellBuilder) -> Result<(), AbiError> {
+        b0.store_u32(Self::OP).at("op")?;
+        <codec::Uint<u64, 64>>::store(&self.query_id, b0).at("queryId")?;
+        <codec::Coins>::store(&self.amount, b0).at("amount")?;
+        <codec::Coins>::store(&self.claimed, b0).at("claimed")?;
+        Ok(())
+    }
+
+    fn load(s0: &mut CellSlice<'_>, budget: &mut Budget) -> Result<Self, AbiError> {
+        codec::expect_op(s0, Self::OP)?;
+        let query_id = <codec::Uint<u64, 64>>::load(s0, budget).at("queryId")?;
+        let amount = <codec::Coins>::load(s0, budget).at("amount")?;
+        let claimed = <codec::Coins>::load(s0, budget).at("claimed")?;
+        Ok(Self { query_id, amount, claimed })
+    }
+
+    fn pop(r: &mut StackReader) -> Result<Self, AbiError> {
+        let query_id = <codec::Uint<u64, 64>>::pop(r).at("queryId")?;
+        let amount = <codec::Coins>::pop(r).at("amount")?;
+        let claimed = <codec::Coins>::pop(r).at("claimed")?;
+        Ok(Self { query_id, amount, claimed })
+    }
+
+    fn push(&self, out: &mut Vec<StackValue>) -> Result<(), AbiError> {
+        <codec::Uint<u64, 64>>::push(&self.query_id, out).at("queryId")?;
+        <codec::Coins>::push(&self.amount, out).at("amount")?;
+        <codec::Coins>::push(&self.claimed, out).at("claimed")?;
+        Ok(())
+    }
+
+    #[cfg(test)]
+    fn sample(g: &mut crate::testing::Gen) -> Self {
+        Self {
+            query_id: <codec::Uint<u64, 64>>::sample(g),
+            amount: <codec::Coins>::sample(g),
+            claimed: <codec::Coins>::sample(g),
+        }
+    }
+}
+
+/// Message `ClosingStarted`, op 0x43480013.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ClosingStarted {
+    /// `queryId`: uint64.
+    pub query_id: u64,
+    /// `closeAt`: uint32.
+    pub close_at: u32,
+}
+
+impl ClosingStarted {
+    /// First 32 bits of the body.
+    pub const OP: u32 = 0x43480013;
+
+    /// The cell that the contract expects. Fails if a value does not fit its field.
+    pub fn to_cell(&self) -> Result<Cell, AbiError> {
+        AbiStruct::to_cell(self)
+    }
+
+    /// Reads the cell; anything missing, malformed or left over is an error.
+    pub fn from_cell(cell: &Cell) -> Result<Self, AbiError> {
+        AbiStruct::from_cell(cell)
+    }
+}
+
+impl AbiStruct for ClosingStarted {
+    const NAME: &'static str = "ClosingStarted";
+    const NESTED: usize = 2;
+    const FLAT: usize = 2;
+
+    fn store(&self, b0: &mut CellBuilder) -> Result<(), AbiError> {
+        b0.store_u32(Self::OP).at("op")?;
+        <codec::Uint<u64, 64>>::store(&self.query_id, b0).at("queryId")?;
+        <codec::Uint<u32, 32>>::store(&self.close_at, b0).at("closeAt")?;
+        Ok(())
+    }
+
+    fn load(s0: &mut CellSlice<'_>, budget: &mut Budget) -> Result<Self, AbiError> {
+        codec::expect_op(s0, Self::OP)?;
+        let query_id = <codec::Uint<u64, 64>>::load(s0, budget).at("queryId")?;
+        let close_at = <codec::Uint<u32, 32>>::load(s0, budget).at("closeAt")?;
+        Ok(Self { query_id, close_at })
+    }
+
+    fn pop(r: &mut StackReader) -> Result<Self, AbiError> {
+        let query_id = <codec::Uint<u64, 64>>::pop(r).at("queryId")?;
+        let close_at = <codec::Uint<u32, 32>>::pop(r).at("closeAt")?;
+        Ok(Self { query_id, close_at })
+    }
+
+    fn push(&self, out: &mut Vec<StackValue>) -> Result<(), AbiError> {
+        <codec::Uint<u64, 64>>::push(&self.query_id, out).at("queryId")?;
+        <codec::Uint<u32, 32>>::push(&self.close_at, out).at("closeAt")?;
+        Ok(())
+    }
+
+    #[cfg(test)]
+    fn sample(g: &mut crate::testing::Gen) -> Self {
+        Self { query_id: <codec::Uint<u64, 64>>::sample(g), close_at: <codec::Uint<u32, 32>>::sample(g) }
+    }
+}
+
+/// Message `Settled`, op 0x52470031.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Settled {
+    /// `queryId`: uint64.
+    pub query_id: u64,
+    /// `amount`: coins.
+    pub amount: Tokens,
+    /// `caller`: address.
+    pub caller: StdAddr,
+    /// `terms`: ^cell.
+    pub terms: Cell,
+    /// `evidence`: ^cell.
+    pub evidence: Cell,
+}
+
+impl Settled {
+    /// First 32 bits of the body.
+    pub const OP: u32 = 0x52470031;
+
+    /// The cell that the contract expects. Fails if a value does not fit its field.
+    pub fn to_cell(&self) -> Result<Cell, AbiError> {
+        AbiStruct::to_cell(self)
+    }
+
+    /// Reads the cell; anything missing, malformed or left over is an error.
+    pub fn from_cell(cell: &Cell) -> Result<Self, AbiError> {
+        AbiStruct::from_cell(cell)
+    }
+}
+
+impl AbiStruct for Settled {
+    const NAME: &'static str = "Settled";
+    const NESTED: usize = 5;
+    const FLAT: usize = 5;
+
+    fn store(&self, b0: &mut CellBuilder) -> Result<(), AbiError> {
+        b0.store_u32(Self::OP).at("op")?;
+        <codec::Uint<u64, 64>>::store(&self.query_id, b0).at("queryId")?;
+        <codec::Coins>::store(&self.amount, b0).at("amount")?;
+        <codec::Address>::store(&self.caller, b0).at("caller")?;
+        <codec::Ref<tycho_types::cell::Cell>>::store(&self.terms, b0).at("terms")?;
+        <codec::Ref<tycho_types::cell::Cell>>::store(&self.evidence, b0).at("evidence")?;
+        Ok(())
+    }
+
+    fn load(s0: &mut CellSlice<'_>, budget: &mut Budget) -> Result<Self, AbiError> {
+        codec::expect_op(s0, Self::OP)?;
+        let query_id = <codec::Uint<u64, 64>>::load(s0, budget).at("queryId")?;
+        let amount = <codec::Coins>::load(s0, budget).at("amount")?;
+        let caller = <codec::Address>::load(s0, budget).at("caller")?;
+        let terms = <codec::Ref<tycho_types::cell::Cell>>::load(s0, budget).at("terms")?;
+        let evidence = <codec::Ref<tycho_types::cell::Cell>>::load(s0, budget).at("evidence")?;
+        Ok(Self { query_id, amount, caller, terms, evidence })
+    }
+
+    fn pop(r: &mut StackReader) -> Result<Self, AbiError> {
+        let query_id = <codec::Uint<u64, 64>>::pop(r).at("queryId")?;
+        let amount = <codec::Coins>::pop(r).at("amount")?;
+        let caller = <codec::Address>::pop(r).at("caller")?;
+        let terms = <codec::Ref<tycho_types::cell::Cell>>::pop(r).at("terms")?;
+        let evidence = <codec::Ref<tycho_types::cell::Cell>>::pop(r).at("evidence")?;
+        Ok(Self { query_id, amount, caller, terms, evidence })
+    }
+
+    fn push(&self, out: &mut Vec<StackValue>) -> Result<(), AbiError> {
+        <codec::Uint<u64, 64>>::push(&self.query_id, out).at("queryId")?;
+        <codec::Coins>::push(&self.amount, out).at("amount")?;
+        <codec::Address>::push(&self.caller, out).at("caller")?;
+        <codec::Ref<tycho_types::cell::Cell>>::push(&self.terms, out).at("terms")?;
+        <codec::Ref<tycho_types::cell::Cell>>::push(&self.evidence, out).at("evidence")?;
+        Ok(())
+    }
+
+    #[cfg(test)]
+    fn sample(g: &mut crate::testing::Gen) -> Self {
+        Self {
+            query_id: <codec::Uint<u64, 64>>::sample(g),
+            amount: <codec::Coins>::sample(g),
+            caller: <codec::Address>::sample(g),
+            terms: <codec::Ref<tycho_types::cell::Cell>>::sample(g),
+            evidence: <codec::Ref<tycho_types::cell::Cell>>::sample(g),
+        }
+    }
+}
+
+/// Struct `ChannelState`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ChannelState {
+    /// `payer`: address.
+    pub payer: StdAddr,
+    /// `payee`: address.
+    pub payee: StdAddr,
+    /// `payerKey`: uint256.
+    pub payer_key: HashBytes,
+    /// `payeeKey`: uint256.
+    pub payee_key: HashBytes,
+    /// `salt`: uint64.
+    pub salt: u64,
+    /// `challenge`: uint32.
+    pub challenge: u32,
+    /// `deposit`: coins.
+    pub deposit: Tokens,
+    /// `claimed`: coins.
+    pub claimed: Tokens,
+    /// `closeAt`: uint32.
+    pub close_at: u32,
+    /// `epoch`: uint32.
+    pub epoch: u32,
+    /// `protocolFeeBps`: uint16.
+    pub protocol_fee_bps: u16,
+}
+
+impl ChannelState {
+    /// The cell that the contract expects. Fails if a value does not fit its field.
+    pub fn to_cell(&self) -> Result<Cell, AbiError> {
+        AbiStruct::to_cell(self)
+    }
+
+    /// Reads the cell; anything missing, malformed or left over is an error.
+    pub fn from_cell(cell: &Cell) -> Result<Self, AbiError> {
+        AbiStruct::from_cell(cell)
+    }
+}
+
+impl AbiStruct for ChannelState {
+    const NAME: &'static str = "ChannelState";
+    const NESTED: usize = 11;
+    const FLAT: usize = 11;
+
+    fn store(&self, b0: &mut CellBuilder) -> Result<(), AbiError> {
+        <codec::Address>::store(&self.payer, b0).at("payer")?;
+        <codec::Address>::store(&self.payee, b0).at("payee")?;
+        <codec::Uint256>::store(&self.payer_key, b0).at("payerKey")?;
+        let mut b1 = CellBuilder::new();
+        <codec::Uint256>::store(&self.payee_key, &mut b1).at("payeeKey")?;
+        <codec::Uint<u64, 64>>::store(&self.salt, &mut b1).at("salt")?;
+        <codec::Uint<u32, 32>>::store(&self.challenge, &mut b1).at("challenge")?;
+        <codec::Coins>::store(&self.deposit, &mut b1).at("deposit")?;
+        <codec::Coins>::store(&self.claimed, &mut b1).at("claimed")?;
+        <codec::Uint<u32, 32>>::store(&self.close_at, &mut b1).at("closeAt")?;
+        <codec::Uint<u32, 32>>::store(&self.epoch, &mut b1).at("epoch")?;
+        <codec::Uint<u16, 16>>::store(&self.protocol_fee_bps, &mut b1).at("protocolFeeBps")?;
+        b0.store_reference(b1.build()?)?;
+        Ok(())
+    }
+
+    fn load(s0: &mut CellSlice<'_>, budget: &mut Budget) -> Result<Self, AbiError> {
+        let payer = <codec::Address>::load(s0, budget).at("payer")?;
+        let payee = <codec::Address>::load(s0, budget).at("payee")?;
+        let payer_key = <codec::Uint256>::load(s0, budget).at("payerKey")?;
+        budget.spend()?;
+        let mut s1 = s0.load_reference_as_slice()?;
+        let payee_key = <codec::Uint256>::load(&mut s1, budget).at("payeeKey")?;
+        let salt = <codec::Uint<u64, 64>>::load(&mut s1, budget).at("salt")?;
+        let challenge = <codec::Uint<u32, 32>>::load(&mut s1, budget).at("challenge")?;
+        let deposit = <codec::Coins>::load(&mut s1, budget).at("deposit")?;
+        let claimed = <codec::Coins>::load(&mut s1, budget).at("claimed")?;
+        let close_at = <codec::Uint<u32, 32>>::load(&mut s1, budget).at("closeAt")?;
+        let epoch = <codec::Uint<u32, 32>>::load(&mut s1, budget).at("epoch")?;
+        let protocol_fee_bps = <codec::Uint<u16, 16>>::load(&mut s1, budget).at("protocolFeeBps")?;
+        codec::expect_end(&s1)?;
+        Ok(Self {
+            payer,
+            payee,
+            payer_key,
+            payee_key,
+            salt,
+            challenge,
+            deposit,
+            claimed,
+            close_at,
+            epoch,
+            protocol_fee_bps,
+        })
+    }
+
+    fn pop(r: &mut StackReader) -> Result<Self, AbiError> {
+        let payer = <codec::Address>::pop(r).at("payer")?;
+        let payee = <codec::Address>::pop(r).at("payee")?;
+        let payer_key = <codec::Uint256>::pop(r).at("payerKey")?;
+        let payee_key = <codec::Uint256>::pop(r).at("payeeKey")?;
+        let salt = <codec::Uint<u64, 64>>::pop(r).at("salt")?;
+        let challenge = <codec::Uint<u32, 32>>::pop(r).at("challenge")?;
+        let deposit = <codec::Coins>::pop(r).at("deposit")?;
+        let claimed = <codec::Coins>::pop(r).at("claimed")?;
+        let close_at = <codec::Uint<u32, 32>>::pop(r).at("closeAt")?;
+        let epoch = <codec::Uint<u32, 32>>::pop(r).at("epoch")?;
+        let protocol_fee_bps = <codec::Uint<u16, 16>>::pop(r).at("protocolFeeBps")?;
+        Ok(Self {
+            payer,
+            payee,
+            payer_key,
+            payee_key,
+            salt,
+            challenge,
+            deposit,
+            claimed,
+            close_at,
+            epoch,
+            protocol_fee_bps,
+        })
+    }
+
+    fn push(&self, out: &mut Vec<StackValue>) -> Result<(), AbiError> {
+        <codec::Address>::push(&self.payer, out).at("payer")?;
+        <codec::Address>::push(&self.payee, out).at("payee")?;
+        <codec::Uint256>::push(&self.payer_key, out).at("payerKey")?;
+        <codec::Uint256>::push(&self.payee_key, out).at("payeeKey")?;
+        <codec::Uint<u64, 64>>::push(&self.salt, out).at("salt")?;
+        <codec::Uint<u32, 32>>::push(&self.challenge, out).at("challenge")?;
+        <codec::Coins>::push(&self.deposit, out).at("deposit")?;
+        <codec::Coins>::push(&self.claimed, out).at("claimed")?;
+        <codec::Uint<u32, 32>>::push(&self.close_at, out).at("closeAt")?;
+        <codec::Uint<u32, 32>>::push(&self.epoch, out).at("epoch")?;
+        <codec::Uint<u16, 16>>::push(&self.protocol_fee_bps, out).at("protocolFeeBps")?;
+        Ok(())
+    }
+
+    #[cfg(test)]
+    fn sample(g: &mut crate::testing::Gen) -> Self {
+        Self {
+            payer: <codec::Address>::sample(g),
+            payee: <codec::Address>::sample(g),
+            payer_key: <codec::Uint256>::sample(g),
+            payee_key: <codec::Uint256>::sample(g),
+            salt: <codec::Uint<u64, 64>>::sample(g),
+            challenge: <codec::Uint<u32, 32>>::sample(g),
+            deposit: <codec::Coins>::sample(g),
+            claimed: <codec::Coins>::sample(g),
+            close_at: <codec::Uint<u32, 32>>::sample(g),
+            epoch: <codec::Uint<u32, 32>>::sample(g),
+            protocol_fee_bps: <codec::Uint<u16, 16>>::sample(g),
+        }
+    }
+}
+
+/// Struct `ChannelLimits`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ChannelLimits {
+    /// `minValue`: coins.
+    pub min_value: Tokens,
+    /// `reserve`: coins.
+    pub reserve: Tokens,
+    /// `minChallenge`: uint32.
+    pub min_challenge: u32,
+    /// `maxChallenge`: uint32.
+    pub max_challenge: u32,
+    /// `evidenceValue`: coins.
+    pub evidence_value: Tokens,
+    /// `maxFeeBps`: uint16.
+    pub max_fee_bps: u16,
+}
+
+impl ChannelLimits {
+    /// The cell that the contract expects. Fails if a value does not fit its field.
+    pub fn to_cell(&self) -> Result<Cell, AbiError> {
+        AbiStruct::to_cell(self)
+    }
+
+    /// Reads the cell; anything missing, malformed or left over is an error.
+    pub fn from_cell(cell: &Cell) -> Result<Self, AbiError> {
+        AbiStruct::from_cell(cell)
+    }
+}
+
+impl AbiStruct for ChannelLimits {
+    const NAME: &'static str = "ChannelLimits";
+    const NESTED: usize = 6;
+    const FLAT: usize = 6;
+
+    fn store(&self, b0: &mut CellBuilder) -> Result<(), AbiError> {
+        <codec::Coins>::store(&self.min_value, b0).at("minValue")?;
+        <codec::Coins>::store(&self.reserve, b0).at("reserve")?;
+        <codec::Uint<u32, 32>>::store(&self.min_challenge, b0).at("minChallenge")?;
+        <codec::Uint<u32, 32>>::store(&self.max_challenge, b0).at("maxChallenge")?;
+        <codec::Coins>::store(&self.evidence_value, b0).at("evidenceValue")?;
+        <codec::Uint<u16, 16>>::store(&self.max_fee_bps, b0).at("maxFeeBps")?;
+        Ok(())
+    }
+
+    fn load(s0: &mut CellSlice<'_>, budget: &mut Budget) -> Result<Self, AbiError> {
+        let min_value = <codec::Coins>::load(s0, budget).at("minValue")?;
+        let reserve = <codec::Coins>::load(s0, budget).at("reserve")?;
+        let min_challenge = <codec::Uint<u32, 32>>::load(s0, budget).at("minChallenge")?;
+        let max_challenge = <codec::Uint<u32, 32>>::load(s0, budget).at("maxChallenge")?;
+        let evidence_value = <codec::Coins>::load(s0, budget).at("evidenceValue")?;
+        let max_fee_bps = <codec::Uint<u16, 16>>::load(s0, budget).at("maxFeeBps")?;
+        Ok(Self { min_value, reserve, min_challenge, max_challenge, evidence_value, max_fee_bps })
+    }
+
+    fn pop(r: &mut StackReader) -> Result<Self, AbiError> {
+        let min_value = <codec::Coins>::pop(r).at("minValue")?;
+        let reserve = <codec::Coins>::pop(r).at("reserve")?;
+        let min_challenge = <codec::Uint<u32, 32>>::pop(r).at("minChallenge")?;
+        let max_challenge = <codec::Uint<u32, 32>>::pop(r).at("maxChallenge")?;
+        let evidence_value = <codec::Coins>::pop(r).at("evidenceValue")?;
+        let max_fee_bps = <codec::Uint<u16, 16>>::pop(r).at("maxFeeBps")?;
+        Ok(Self { min_value, reserve, min_challenge, max_challenge, evidence_value, max_fee_bps })
+    }
+
+    fn push(&self, out: &mut Vec<StackValue>) -> Result<(), AbiError> {
+        <codec::Coins>::push(&self.min_value, out).at("minValue")?;
+        <codec::Coins>::push(&self.reserve, out).at("reserve")?;
+        <codec::Uint<u32, 32>>::push(&self.min_challenge, out).at("minChallenge")?;
+        <codec::Uint<u32, 32>>::push(&self.max_challenge, out).at("maxChallenge")?;
+        <codec::Coins>::push(&self.evidence_value, out).at("evidenceValue")?;
+        <codec::Uint<u16, 16>>::push(&self.max_fee_bps, out).at("maxFeeBps")?;
+        Ok(())
+    }
+
+    #[cfg(test)]
+    fn sample(g: &mut crate::testing::Gen) -> Self {
+        Self {
+            min_value: <codec::Coins>::sample(g),
+            reserve: <codec::Coins>::sample(g),
+            min_challenge: <codec::Uint<u32, 32>>::sample(g),
+            max_challenge: <codec::Uint<u32, 32>>::sample(g),
+            evidence_value: <codec::Coins>::sample(g),
+            max_fee_bps: <codec::Uint<u16, 16>>::sample(g),
+        }
+    }
+}
+
+/// Struct `Seen`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Seen {
+    /// `ok`: uint64.
+    pub ok: u64,
+    /// `failed`: uint64.
+    pub failed: u64,
+    /// `latencyMs`: uint64.
+    pub latency_ms: u64,
+    /// `at`: uint32.
+    pub at: u32,
+}
+
+impl Seen {
+    /// The cell that the contract expects. Fails if a value does not fit its field.
+    pub fn to_cell(&self) -> Result<Cell, AbiError> {
+        AbiStruct::to_cell(self)
+    }
+
+    /// Reads the cell; anything missing, malformed or left over is an error.
+    pub fn from_cell(cell: &Cell) -> Result<Self, AbiError> {
+        AbiStruct::from_cell(cell)
+    }
+}
+
+impl AbiStruct for Seen {
+    const NAME: &'static str = "Seen";
+    const NESTED: usize = 4;
+    const FLAT: usize = 4;
 
     fn store(&self, b0: &mut CellBuilder) -> Result<(), AbiError> {
         <codec::Uint<u64, 64>>::store(&self.ok, b0).at("ok")?;
         <codec::Uint<u64, 64>>::store(&self.failed, b0).at("failed")?;
         <codec::Uint<u64, 64>>::store(&self.latency_ms, b0).at("latencyMs")?;
-        <codec::Coins>::store(&self.settled, b0).at("settled")?;
         <codec::Uint<u32, 32>>::store(&self.at, b0).at("at")?;
         Ok(())
     }
@@ -3146,25 +5679,22 @@ impl AbiStruct for Report {
         let ok = <codec::Uint<u64, 64>>::load(s0, budget).at("ok")?;
         let failed = <codec::Uint<u64, 64>>::load(s0, budget).at("failed")?;
         let latency_ms = <codec::Uint<u64, 64>>::load(s0, budget).at("latencyMs")?;
-        let settled = <codec::Coins>::load(s0, budget).at("settled")?;
         let at = <codec::Uint<u32, 32>>::load(s0, budget).at("at")?;
-        Ok(Self { ok, failed, latency_ms, settled, at })
+        Ok(Self { ok, failed, latency_ms, at })
     }
 
     fn pop(r: &mut StackReader) -> Result<Self, AbiError> {
         let ok = <codec::Uint<u64, 64>>::pop(r).at("ok")?;
         let failed = <codec::Uint<u64, 64>>::pop(r).at("failed")?;
         let latency_ms = <codec::Uint<u64, 64>>::pop(r).at("latencyMs")?;
-        let settled = <codec::Coins>::pop(r).at("settled")?;
         let at = <codec::Uint<u32, 32>>::pop(r).at("at")?;
-        Ok(Self { ok, failed, latency_ms, settled, at })
+        Ok(Self { ok, failed, latency_ms, at })
     }
 
     fn push(&self, out: &mut Vec<StackValue>) -> Result<(), AbiError> {
         <codec::Uint<u64, 64>>::push(&self.ok, out).at("ok")?;
         <codec::Uint<u64, 64>>::push(&self.failed, out).at("failed")?;
         <codec::Uint<u64, 64>>::push(&self.latency_ms, out).at("latencyMs")?;
-        <codec::Coins>::push(&self.settled, out).at("settled")?;
         <codec::Uint<u32, 32>>::push(&self.at, out).at("at")?;
         Ok(())
     }
@@ -3175,7 +5705,6 @@ impl AbiStruct for Report {
             ok: <codec::Uint<u64, 64>>::sample(g),
             failed: <codec::Uint<u64, 64>>::sample(g),
             latency_ms: <codec::Uint<u64, 64>>::sample(g),
-            settled: <codec::Coins>::sample(g),
             at: <codec::Uint<u32, 32>>::sample(g),
         }
     }
@@ -3186,12 +5715,18 @@ impl AbiStruct for Report {
 pub struct AddEvidence {
     /// `queryId`: uint64.
     pub query_id: u64,
-    /// `proxy`: address.
-    pub proxy: StdAddr,
-    /// `reporter`: address.
-    pub reporter: StdAddr,
-    /// `evidence`: ^cell.
-    pub evidence: Cell,
+    /// `channel`: address.
+    pub channel: StdAddr,
+    /// `caller`: address.
+    pub caller: StdAddr,
+    /// `amount`: coins.
+    pub amount: Tokens,
+    /// `ok`: uint64.
+    pub ok: u64,
+    /// `failed`: uint64.
+    pub failed: u64,
+    /// `latencyMs`: uint64.
+    pub latency_ms: u64,
 }
 
 impl AddEvidence {
@@ -3211,40 +5746,52 @@ impl AddEvidence {
 
 impl AbiStruct for AddEvidence {
     const NAME: &'static str = "AddEvidence";
-    const NESTED: usize = 4;
-    const FLAT: usize = 4;
+    const NESTED: usize = 7;
+    const FLAT: usize = 7;
 
     fn store(&self, b0: &mut CellBuilder) -> Result<(), AbiError> {
         b0.store_u32(Self::OP).at("op")?;
         <codec::Uint<u64, 64>>::store(&self.query_id, b0).at("queryId")?;
-        <codec::Address>::store(&self.proxy, b0).at("proxy")?;
-        <codec::Address>::store(&self.reporter, b0).at("reporter")?;
-        <codec::Ref<tycho_types::cell::Cell>>::store(&self.evidence, b0).at("evidence")?;
+        <codec::Address>::store(&self.channel, b0).at("channel")?;
+        <codec::Address>::store(&self.caller, b0).at("caller")?;
+        <codec::Coins>::store(&self.amount, b0).at("amount")?;
+        <codec::Uint<u64, 64>>::store(&self.ok, b0).at("ok")?;
+        <codec::Uint<u64, 64>>::store(&self.failed, b0).at("failed")?;
+        <codec::Uint<u64, 64>>::store(&self.latency_ms, b0).at("latencyMs")?;
         Ok(())
     }
 
     fn load(s0: &mut CellSlice<'_>, budget: &mut Budget) -> Result<Self, AbiError> {
         codec::expect_op(s0, Self::OP)?;
         let query_id = <codec::Uint<u64, 64>>::load(s0, budget).at("queryId")?;
-        let proxy = <codec::Address>::load(s0, budget).at("proxy")?;
-        let reporter = <codec::Address>::load(s0, budget).at("reporter")?;
-        let evidence = <codec::Ref<tycho_types::cell::Cell>>::load(s0, budget).at("evidence")?;
-        Ok(Self { query_id, proxy, reporter, evidence })
+        let channel = <codec::Address>::load(s0, budget).at("channel")?;
+        let caller = <codec::Address>::load(s0, budget).at("caller")?;
+        let amount = <codec::Coins>::load(s0, budget).at("amount")?;
+        let ok = <codec::Uint<u64, 64>>::load(s0, budget).at("ok")?;
+        let failed = <codec::Uint<u64, 64>>::load(s0, budget).at("failed")?;
+        let latency_ms = <codec::Uint<u64, 64>>::load(s0, budget).at("latencyMs")?;
+        Ok(Self { query_id, channel, caller, amount, ok, failed, latency_ms })
     }
 
     fn pop(r: &mut StackReader) -> Result<Self, AbiError> {
         let query_id = <codec::Uint<u64, 64>>::pop(r).at("queryId")?;
-        let proxy = <codec::Address>::pop(r).at("proxy")?;
-        let reporter = <codec::Address>::pop(r).at("reporter")?;
-        let evidence = <codec::Ref<tycho_types::cell::Cell>>::pop(r).at("evidence")?;
-        Ok(Self { query_id, proxy, reporter, evidence })
+        let channel = <codec::Address>::pop(r).at("channel")?;
+        let caller = <codec::Address>::pop(r).at("caller")?;
+        let amount = <codec::Coins>::pop(r).at("amount")?;
+        let ok = <codec::Uint<u64, 64>>::pop(r).at("ok")?;
+        let failed = <codec::Uint<u64, 64>>::pop(r).at("failed")?;
+        let latency_ms = <codec::Uint<u64, 64>>::pop(r).at("latencyMs")?;
+        Ok(Self { query_id, channel, caller, amount, ok, failed, latency_ms })
     }
 
     fn push(&self, out: &mut Vec<StackValue>) -> Result<(), AbiError> {
         <codec::Uint<u64, 64>>::push(&self.query_id, out).at("queryId")?;
-        <codec::Address>::push(&self.proxy, out).at("proxy")?;
-        <codec::Address>::push(&self.reporter, out).at("reporter")?;
-        <codec::Ref<tycho_types::cell::Cell>>::push(&self.evidence, out).at("evidence")?;
+        <codec::Address>::push(&self.channel, out).at("channel")?;
+        <codec::Address>::push(&self.caller, out).at("caller")?;
+        <codec::Coins>::push(&self.amount, out).at("amount")?;
+        <codec::Uint<u64, 64>>::push(&self.ok, out).at("ok")?;
+        <codec::Uint<u64, 64>>::push(&self.failed, out).at("failed")?;
+        <codec::Uint<u64, 64>>::push(&self.latency_ms, out).at("latencyMs")?;
         Ok(())
     }
 
@@ -3252,9 +5799,12 @@ impl AbiStruct for AddEvidence {
     fn sample(g: &mut crate::testing::Gen) -> Self {
         Self {
             query_id: <codec::Uint<u64, 64>>::sample(g),
-            proxy: <codec::Address>::sample(g),
-            reporter: <codec::Address>::sample(g),
-            evidence: <codec::Ref<tycho_types::cell::Cell>>::sample(g),
+            channel: <codec::Address>::sample(g),
+            caller: <codec::Address>::sample(g),
+            amount: <codec::Coins>::sample(g),
+            ok: <codec::Uint<u64, 64>>::sample(g),
+            failed: <codec::Uint<u64, 64>>::sample(g),
+            latency_ms: <codec::Uint<u64, 64>>::sample(g),
         }
     }
 }
@@ -3331,10 +5881,12 @@ pub struct ReputationState {
     pub good: u128,
     /// `bad`: uint128.
     pub bad: u128,
+    /// `latencyMs`: uint32.
+    pub latency_ms: u32,
     /// `step`: uint32.
     pub step: u32,
-    /// `reporters`: map<address, ^Report>.
-    pub reporters: BTreeMap<StdAddr, Report>,
+    /// `channels`: map<address, ^Seen>.
+    pub channels: BTreeMap<StdAddr, Seen>,
 }
 
 impl ReputationState {
@@ -3351,16 +5903,17 @@ impl ReputationState {
 
 impl AbiStruct for ReputationState {
     const NAME: &'static str = "ReputationState";
-    const NESTED: usize = 6;
-    const FLAT: usize = 6;
+    const NESTED: usize = 7;
+    const FLAT: usize = 7;
 
     fn store(&self, b0: &mut CellBuilder) -> Result<(), AbiError> {
         <codec::Address>::store(&self.registry, b0).at("registry")?;
         <codec::Uint256>::store(&self.node, b0).at("node")?;
         <codec::Uint<u128, 128>>::store(&self.good, b0).at("good")?;
         <codec::Uint<u128, 128>>::store(&self.bad, b0).at("bad")?;
+        <codec::Uint<u32, 32>>::store(&self.latency_ms, b0).at("latencyMs")?;
         <codec::Uint<u32, 32>>::store(&self.step, b0).at("step")?;
-        <codec::Map<codec::Address, codec::InRef<Report>, 267>>::store(&self.reporters, b0).at("reporters")?;
+        <codec::Map<codec::Address, codec::InRef<Seen>, 267>>::store(&self.channels, b0).at("channels")?;
         Ok(())
     }
 
@@ -3369,9 +5922,10 @@ impl AbiStruct for ReputationState {
         let node = <codec::Uint256>::load(s0, budget).at("node")?;
         let good = <codec::Uint<u128, 128>>::load(s0, budget).at("good")?;
         let bad = <codec::Uint<u128, 128>>::load(s0, budget).at("bad")?;
+        let latency_ms = <codec::Uint<u32, 32>>::load(s0, budget).at("latencyMs")?;
         let step = <codec::Uint<u32, 32>>::load(s0, budget).at("step")?;
-        let reporters = <codec::Map<codec::Address, codec::InRef<Report>, 267>>::load(s0, budget).at("reporters")?;
-        Ok(Self { registry, node, good, bad, step, reporters })
+        let channels = <codec::Map<codec::Address, codec::InRef<Seen>, 267>>::load(s0, budget).at("channels")?;
+        Ok(Self { registry, node, good, bad, latency_ms, step, channels })
     }
 
     fn pop(r: &mut StackReader) -> Result<Self, AbiError> {
@@ -3379,9 +5933,10 @@ impl AbiStruct for ReputationState {
         let node = <codec::Uint256>::pop(r).at("node")?;
         let good = <codec::Uint<u128, 128>>::pop(r).at("good")?;
         let bad = <codec::Uint<u128, 128>>::pop(r).at("bad")?;
+        let latency_ms = <codec::Uint<u32, 32>>::pop(r).at("latencyMs")?;
         let step = <codec::Uint<u32, 32>>::pop(r).at("step")?;
-        let reporters = <codec::Map<codec::Address, codec::InRef<Report>, 267>>::pop(r).at("reporters")?;
-        Ok(Self { registry, node, good, bad, step, reporters })
+        let channels = <codec::Map<codec::Address, codec::InRef<Seen>, 267>>::pop(r).at("channels")?;
+        Ok(Self { registry, node, good, bad, latency_ms, step, channels })
     }
 
     fn push(&self, out: &mut Vec<StackValue>) -> Result<(), AbiError> {
@@ -3389,8 +5944,9 @@ impl AbiStruct for ReputationState {
         <codec::Uint256>::push(&self.node, out).at("node")?;
         <codec::Uint<u128, 128>>::push(&self.good, out).at("good")?;
         <codec::Uint<u128, 128>>::push(&self.bad, out).at("bad")?;
+        <codec::Uint<u32, 32>>::push(&self.latency_ms, out).at("latencyMs")?;
         <codec::Uint<u32, 32>>::push(&self.step, out).at("step")?;
-        <codec::Map<codec::Address, codec::InRef<Report>, 267>>::push(&self.reporters, out).at("reporters")?;
+        <codec::Map<codec::Address, codec::InRef<Seen>, 267>>::push(&self.channels, out).at("channels")?;
         Ok(())
     }
 
@@ -3401,8 +5957,9 @@ impl AbiStruct for ReputationState {
             node: <codec::Uint256>::sample(g),
             good: <codec::Uint<u128, 128>>::sample(g),
             bad: <codec::Uint<u128, 128>>::sample(g),
+            latency_ms: <codec::Uint<u32, 32>>::sample(g),
             step: <codec::Uint<u32, 32>>::sample(g),
-            reporters: <codec::Map<codec::Address, codec::InRef<Report>, 267>>::sample(g),
+            channels: <codec::Map<codec::Address, codec::InRef<Seen>, 267>>::sample(g),
         }
     }
 }
@@ -3411,28 +5968,16 @@ impl AbiStruct for ReputationState {
 #[cfg(test)]
 pub(crate) fn visit(v: &mut impl crate::tests::Visitor) {
     v.visit::<Excesses>("shared");
-    v.visit::<GovernorParams>("shared");
-    v.visit::<Action>("shared");
-    v.visit::<ProposalTerms>("shared");
-    v.visit::<SetUpGovernor>("shared");
-    v.visit::<AddStake>("shared");
-    v.visit::<RemoveStake>("shared");
-    v.visit::<SubmitProposal>("shared");
-    v.visit::<ExecuteProposal>("shared");
-    v.visit::<SetGovernorParams>("shared");
-    v.visit::<OpenProposal>("shared");
-    v.visit::<CastVote>("shared");
-    v.visit::<Execute>("shared");
-    v.visit::<ProposalExecuted>("shared");
-    v.visit::<CloseProposal>("shared");
-    v.visit::<ProposalOpened>("shared");
-    v.visit::<ProposalExists>("shared");
-    v.visit::<VoteCounted>("shared");
-    v.visit::<BondReturned>("shared");
-    v.visit::<GovernorState>("shared");
-    v.visit::<ProposalState>("shared");
+    v.visit::<CommitFault>("shared");
+    v.visit::<RevealFault>("shared");
+    v.visit::<ProveFault>("shared");
+    v.visit::<FaultRewarded>("shared");
+    v.visit::<Commitment>("shared");
+    v.visit::<FaultState>("shared");
+    v.visit::<SplitAddress>("shared");
     v.visit::<Lot>("shared");
     v.visit::<Node>("shared");
+    v.visit::<Books>("shared");
     v.visit::<NodeAuth>("shared");
     v.visit::<Deposit>("shared");
     v.visit::<Unbond>("shared");
@@ -3444,12 +5989,57 @@ pub(crate) fn visit(v: &mut impl crate::tests::Visitor) {
     v.visit::<ForgetNode>("shared");
     v.visit::<StakeConfirmed>("shared");
     v.visit::<ExitConfirmed>("shared");
+    v.visit::<SlashNode>("shared");
     v.visit::<StakeActive>("shared");
     v.visit::<StakeLeaving>("shared");
     v.visit::<StakeReturned>("shared");
+    v.visit::<NodeSlashed>("shared");
     v.visit::<StakeState>("shared");
+    v.visit::<GovernorParams>("shared");
+    v.visit::<Action>("shared");
+    v.visit::<StakeCode>("shared");
+    v.visit::<ProposalTerms>("shared");
+    v.visit::<ProposalDetails>("shared");
+    v.visit::<SetUpGovernor>("shared");
+    v.visit::<AddStake>("shared");
+    v.visit::<RemoveStake>("shared");
+    v.visit::<SubmitProposal>("shared");
+    v.visit::<ExecuteProposal>("shared");
+    v.visit::<SetGovernorParams>("shared");
+    v.visit::<SlashStake>("shared");
+    v.visit::<PunishNode>("shared");
+    v.visit::<SetRegistry>("shared");
+    v.visit::<OpenProposal>("shared");
+    v.visit::<CastVote>("shared");
+    v.visit::<Execute>("shared");
+    v.visit::<ProposalExecuted>("shared");
+    v.visit::<CloseProposal>("shared");
+    v.visit::<ProposalOpened>("shared");
+    v.visit::<ProposalExists>("shared");
+    v.visit::<VoteCounted>("shared");
+    v.visit::<BondReturned>("shared");
+    v.visit::<GovernorState>("shared");
+    v.visit::<ProposalState>("shared");
+    v.visit::<Receipt>("shared");
+    v.visit::<Acceptance>("shared");
+    v.visit::<RevokedUse>("shared");
+    v.visit::<Slashed>("shared");
+    v.visit::<ChannelTerms>("shared");
+    v.visit::<Voucher>("shared");
     v.visit::<Evidence>("shared");
-    v.visit::<Report>("shared");
+    v.visit::<CloseAuth>("shared");
+    v.visit::<TopUp>("shared");
+    v.visit::<Claim>("shared");
+    v.visit::<RequestClose>("shared");
+    v.visit::<Settle>("shared");
+    v.visit::<CoopClose>("shared");
+    v.visit::<Paid>("shared");
+    v.visit::<Refunded>("shared");
+    v.visit::<ClosingStarted>("shared");
+    v.visit::<Settled>("shared");
+    v.visit::<ChannelState>("shared");
+    v.visit::<ChannelLimits>("shared");
+    v.visit::<Seen>("shared");
     v.visit::<AddEvidence>("shared");
     v.visit::<EvidenceAnswered>("shared");
     v.visit::<ReputationState>("shared");

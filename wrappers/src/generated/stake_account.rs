@@ -2,11 +2,13 @@
 //! The `StakeAccount` contract.
 
 pub use super::shared::{
-    Action, AddStake, BondReturned, CastVote, CloseProposal, Deposit, Excesses, Execute, ExecuteProposal,
-    ExitConfirmed, ForgetNode, GovernorParams, GovernorState, Lot, Node, NodeAuth, OpenProposal, ProposalExecuted,
-    ProposalExists, ProposalOpened, ProposalState, ProposalTerms, Propose, RegisterNode, RemoveStake, RetireNode,
-    SetGovernorParams, SetUpGovernor, StakeActive, StakeConfirmed, StakeLeaving, StakeReturned, StakeState,
-    SubmitProposal, Unbond, Vote, VoteCounted, Withdraw,
+    Acceptance, Action, AddStake, BondReturned, Books, CastVote, CloseProposal, CommitFault, Commitment, Deposit,
+    Excesses, Execute, ExecuteProposal, ExitConfirmed, FaultRewarded, FaultState, ForgetNode, GovernorParams,
+    GovernorState, Lot, Node, NodeAuth, NodeSlashed, OpenProposal, ProposalDetails, ProposalExecuted, ProposalExists,
+    ProposalOpened, ProposalState, ProposalTerms, Propose, ProveFault, PunishNode, Receipt, RegisterNode, RemoveStake,
+    RetireNode, RevealFault, RevokedUse, SetGovernorParams, SetRegistry, SetUpGovernor, SlashNode, SlashStake, Slashed,
+    SplitAddress, StakeActive, StakeCode, StakeConfirmed, StakeLeaving, StakeReturned, StakeState, SubmitProposal,
+    Unbond, Vote, VoteCounted, Withdraw,
 };
 use crate::codec::At;
 use crate::codec::Format;
@@ -19,15 +21,14 @@ use tycho_types::cell::HashBytes;
 use tycho_types::cell::{Cell, CellBuilder, CellSlice};
 use tycho_types::models::StateInit;
 use tycho_types::models::StdAddr;
-use tycho_types::num::Tokens;
 
 /// The compiled code, as a bag of cells.
 pub const CODE: &[u8] = include_bytes!("../../artifacts/StakeAccount.code.boc");
 
 /// Hash of the code: accounts with another one are not this contract.
 pub const CODE_HASH: HashBytes = HashBytes([
-    0x1b, 0xdd, 0x54, 0x5a, 0x45, 0xda, 0x38, 0x10, 0x8a, 0x02, 0x58, 0x2b, 0xb6, 0xf3, 0x35, 0xb6, 0x86, 0x54, 0x1a,
-    0xdc, 0xc7, 0xc8, 0x0f, 0xda, 0xbd, 0x46, 0x7c, 0x9c, 0x78, 0x73, 0xf6, 0xe7,
+    0xba, 0x63, 0x83, 0xad, 0xb5, 0x5a, 0x28, 0x93, 0xd3, 0xd6, 0x7d, 0xbb, 0x4d, 0x66, 0x20, 0x3e, 0x0f, 0xba, 0x6a,
+    0xe7, 0x8e, 0x6e, 0x88, 0xd5, 0xa1, 0x2c, 0x64, 0x55, 0x13, 0x95, 0x98, 0x8e,
 ]);
 
 /// The compiled code.
@@ -43,22 +44,12 @@ pub struct Data {
     pub governor: StdAddr,
     /// `owner`: address.
     pub owner: StdAddr,
-    /// `nextLot`: uint32.
-    pub next_lot: u32,
-    /// `held`: coins.
-    pub held: Tokens,
-    /// `staying`: coins.
-    pub staying: Tokens,
-    /// `bonded`: coins.
-    pub bonded: Tokens,
-    /// `unbondingDelay`: uint32.
-    pub unbonding_delay: u32,
     /// `lots`: map<uint32, ^Lot>.
     pub lots: BTreeMap<u32, Lot>,
-    /// `nodes`: map<uint256, ^Node>.
-    pub nodes: BTreeMap<HashBytes, Node>,
     /// `receipts`: map<address, uint32>.
     pub receipts: BTreeMap<StdAddr, u32>,
+    /// `books`: ^cell?.
+    pub books: Option<Cell>,
 }
 
 impl Data {
@@ -75,21 +66,16 @@ impl Data {
 
 impl AbiStruct for Data {
     const NAME: &'static str = "StakeAccount.Data";
-    const NESTED: usize = 10;
-    const FLAT: usize = 10;
+    const NESTED: usize = 5;
+    const FLAT: usize = 5;
 
     fn store(&self, b0: &mut CellBuilder) -> Result<(), AbiError> {
         <codec::Address>::store(&self.governor, b0).at("governor")?;
         <codec::Address>::store(&self.owner, b0).at("owner")?;
-        <codec::Uint<u32, 32>>::store(&self.next_lot, b0).at("nextLot")?;
-        <codec::Coins>::store(&self.held, b0).at("held")?;
-        <codec::Coins>::store(&self.staying, b0).at("staying")?;
-        <codec::Coins>::store(&self.bonded, b0).at("bonded")?;
-        <codec::Uint<u32, 32>>::store(&self.unbonding_delay, b0).at("unbondingDelay")?;
         <codec::Map<codec::Uint<u32, 32>, codec::InRef<Lot>, 32>>::store(&self.lots, b0).at("lots")?;
         let mut b1 = CellBuilder::new();
-        <codec::Map<codec::Uint256, codec::InRef<Node>, 256>>::store(&self.nodes, &mut b1).at("nodes")?;
         <codec::Map<codec::Address, codec::Uint<u32, 32>, 267>>::store(&self.receipts, &mut b1).at("receipts")?;
+        <codec::Opt<codec::Ref<tycho_types::cell::Cell>>>::store(&self.books, &mut b1).at("books")?;
         b0.store_reference(b1.build()?)?;
         Ok(())
     }
@@ -97,45 +83,30 @@ impl AbiStruct for Data {
     fn load(s0: &mut CellSlice<'_>, budget: &mut Budget) -> Result<Self, AbiError> {
         let governor = <codec::Address>::load(s0, budget).at("governor")?;
         let owner = <codec::Address>::load(s0, budget).at("owner")?;
-        let next_lot = <codec::Uint<u32, 32>>::load(s0, budget).at("nextLot")?;
-        let held = <codec::Coins>::load(s0, budget).at("held")?;
-        let staying = <codec::Coins>::load(s0, budget).at("staying")?;
-        let bonded = <codec::Coins>::load(s0, budget).at("bonded")?;
-        let unbonding_delay = <codec::Uint<u32, 32>>::load(s0, budget).at("unbondingDelay")?;
         let lots = <codec::Map<codec::Uint<u32, 32>, codec::InRef<Lot>, 32>>::load(s0, budget).at("lots")?;
         budget.spend()?;
         let mut s1 = s0.load_reference_as_slice()?;
-        let nodes = <codec::Map<codec::Uint256, codec::InRef<Node>, 256>>::load(&mut s1, budget).at("nodes")?;
         let receipts = <codec::Map<codec::Address, codec::Uint<u32, 32>, 267>>::load(&mut s1, budget).at("receipts")?;
+        let books = <codec::Opt<codec::Ref<tycho_types::cell::Cell>>>::load(&mut s1, budget).at("books")?;
         codec::expect_end(&s1)?;
-        Ok(Self { governor, owner, next_lot, held, staying, bonded, unbonding_delay, lots, nodes, receipts })
+        Ok(Self { governor, owner, lots, receipts, books })
     }
 
     fn pop(r: &mut StackReader) -> Result<Self, AbiError> {
         let governor = <codec::Address>::pop(r).at("governor")?;
         let owner = <codec::Address>::pop(r).at("owner")?;
-        let next_lot = <codec::Uint<u32, 32>>::pop(r).at("nextLot")?;
-        let held = <codec::Coins>::pop(r).at("held")?;
-        let staying = <codec::Coins>::pop(r).at("staying")?;
-        let bonded = <codec::Coins>::pop(r).at("bonded")?;
-        let unbonding_delay = <codec::Uint<u32, 32>>::pop(r).at("unbondingDelay")?;
         let lots = <codec::Map<codec::Uint<u32, 32>, codec::InRef<Lot>, 32>>::pop(r).at("lots")?;
-        let nodes = <codec::Map<codec::Uint256, codec::InRef<Node>, 256>>::pop(r).at("nodes")?;
         let receipts = <codec::Map<codec::Address, codec::Uint<u32, 32>, 267>>::pop(r).at("receipts")?;
-        Ok(Self { governor, owner, next_lot, held, staying, bonded, unbonding_delay, lots, nodes, receipts })
+        let books = <codec::Opt<codec::Ref<tycho_types::cell::Cell>>>::pop(r).at("books")?;
+        Ok(Self { governor, owner, lots, receipts, books })
     }
 
     fn push(&self, out: &mut Vec<StackValue>) -> Result<(), AbiError> {
         <codec::Address>::push(&self.governor, out).at("governor")?;
         <codec::Address>::push(&self.owner, out).at("owner")?;
-        <codec::Uint<u32, 32>>::push(&self.next_lot, out).at("nextLot")?;
-        <codec::Coins>::push(&self.held, out).at("held")?;
-        <codec::Coins>::push(&self.staying, out).at("staying")?;
-        <codec::Coins>::push(&self.bonded, out).at("bonded")?;
-        <codec::Uint<u32, 32>>::push(&self.unbonding_delay, out).at("unbondingDelay")?;
         <codec::Map<codec::Uint<u32, 32>, codec::InRef<Lot>, 32>>::push(&self.lots, out).at("lots")?;
-        <codec::Map<codec::Uint256, codec::InRef<Node>, 256>>::push(&self.nodes, out).at("nodes")?;
         <codec::Map<codec::Address, codec::Uint<u32, 32>, 267>>::push(&self.receipts, out).at("receipts")?;
+        <codec::Opt<codec::Ref<tycho_types::cell::Cell>>>::push(&self.books, out).at("books")?;
         Ok(())
     }
 
@@ -144,14 +115,9 @@ impl AbiStruct for Data {
         Self {
             governor: <codec::Address>::sample(g),
             owner: <codec::Address>::sample(g),
-            next_lot: <codec::Uint<u32, 32>>::sample(g),
-            held: <codec::Coins>::sample(g),
-            staying: <codec::Coins>::sample(g),
-            bonded: <codec::Coins>::sample(g),
-            unbonding_delay: <codec::Uint<u32, 32>>::sample(g),
             lots: <codec::Map<codec::Uint<u32, 32>, codec::InRef<Lot>, 32>>::sample(g),
-            nodes: <codec::Map<codec::Uint256, codec::InRef<Node>, 256>>::sample(g),
             receipts: <codec::Map<codec::Address, codec::Uint<u32, 32>, 267>>::sample(g),
+            books: <codec::Opt<codec::Ref<tycho_types::cell::Cell>>>::sample(g),
         }
     }
 }
@@ -280,6 +246,33 @@ pub const ERRORS: &[(i32, &str, &str)] = &[
     (1416, "ERR_STAKE_NODE_LOCKED", "The node is not retired, or its record is still needed for fault proofs."),
     (1417, "ERR_STAKE_NODE_RETIRED", "The node is retired: forget it first, or use a fresh key."),
     (1418, "ERR_STAKE_BOND_LOWERED", "A bond must be above zero and may only be raised while the node is registered."),
+    (1419, "ERR_STAKE_NODE_SLASHED", "The node was slashed: its key is worthless here for ever."),
+    (
+        1420,
+        "ERR_STAKE_NODE_FREE",
+        "The node was retired longer ago than the unbonding delay, so nothing answers for it any more.",
+    ),
+    (1421, "ERR_STAKE_LOT_TOO_LARGE", "There is less in the lot than was asked for."),
+    (1600, "ERR_FAULT_LOW_VALUE", "The message carries less value than the operation needs."),
+    (1601, "ERR_FAULT_NOT_REPORTER", "Only the reporter may do this."),
+    (1602, "ERR_FAULT_COMMITTED", "Something is committed here already: a second proof is a second report."),
+    (1603, "ERR_FAULT_OTHER_COMMITMENT", "Salt and proof are not those that were committed to."),
+    (1604, "ERR_FAULT_TOO_EARLY", "Nothing was committed, or FAULT_MIN_WAIT is not over."),
+    (1605, "ERR_FAULT_TOO_LATE", "FAULT_MAX_WAIT is over: commit again, with another salt."),
+    (
+        1610,
+        "ERR_FAULT_NOT_REPORT",
+        "The sender is not the FaultReport of the reporter and the commitment that it names (attack 58).",
+    ),
+    (1611, "ERR_FAULT_OTHER_KIND", "The proof is of a kind that this contract does not judge."),
+    (
+        1612,
+        "ERR_FAULT_BAD_FORMAT",
+        "A cell of the proof is of another kind than it must be, or has something after its fields.",
+    ),
+    (1613, "ERR_FAULT_BAD_SIGNATURE", "Something in the proof is not signed by the key that is accused."),
+    (1614, "ERR_FAULT_OTHER_NETWORK", "Something in the proof was signed for another network (attack 55)."),
+    (1615, "ERR_FAULT_NO_CONTRADICTION", "What was signed does not contradict itself: nobody is to blame."),
 ];
 
 /// The message carries less value than the operation needs.
@@ -320,6 +313,36 @@ pub const ERR_STAKE_NODE_LOCKED: i32 = 1416;
 pub const ERR_STAKE_NODE_RETIRED: i32 = 1417;
 /// A bond must be above zero and may only be raised while the node is registered.
 pub const ERR_STAKE_BOND_LOWERED: i32 = 1418;
+/// The node was slashed: its key is worthless here for ever.
+pub const ERR_STAKE_NODE_SLASHED: i32 = 1419;
+/// The node was retired longer ago than the unbonding delay, so nothing answers for it any more.
+pub const ERR_STAKE_NODE_FREE: i32 = 1420;
+/// There is less in the lot than was asked for.
+pub const ERR_STAKE_LOT_TOO_LARGE: i32 = 1421;
+/// The message carries less value than the operation needs.
+pub const ERR_FAULT_LOW_VALUE: i32 = 1600;
+/// Only the reporter may do this.
+pub const ERR_FAULT_NOT_REPORTER: i32 = 1601;
+/// Something is committed here already: a second proof is a second report.
+pub const ERR_FAULT_COMMITTED: i32 = 1602;
+/// Salt and proof are not those that were committed to.
+pub const ERR_FAULT_OTHER_COMMITMENT: i32 = 1603;
+/// Nothing was committed, or FAULT_MIN_WAIT is not over.
+pub const ERR_FAULT_TOO_EARLY: i32 = 1604;
+/// FAULT_MAX_WAIT is over: commit again, with another salt.
+pub const ERR_FAULT_TOO_LATE: i32 = 1605;
+/// The sender is not the FaultReport of the reporter and the commitment that it names (attack 58).
+pub const ERR_FAULT_NOT_REPORT: i32 = 1610;
+/// The proof is of a kind that this contract does not judge.
+pub const ERR_FAULT_OTHER_KIND: i32 = 1611;
+/// A cell of the proof is of another kind than it must be, or has something after its fields.
+pub const ERR_FAULT_BAD_FORMAT: i32 = 1612;
+/// Something in the proof is not signed by the key that is accused.
+pub const ERR_FAULT_BAD_SIGNATURE: i32 = 1613;
+/// Something in the proof was signed for another network (attack 55).
+pub const ERR_FAULT_OTHER_NETWORK: i32 = 1614;
+/// What was signed does not contradict itself: nobody is to blame.
+pub const ERR_FAULT_NO_CONTRADICTION: i32 = 1615;
 
 /// Name and meaning of an exit code, if it is known.
 pub fn error_name(code: i32) -> Option<(&'static str, &'static str)> {
