@@ -103,7 +103,7 @@ mod tests {
     #[test]
     fn a_code_of_one_contract_says_nothing_about_another() {
         assert!(explain(Some("PayChannel"), 1000).is_some());
-        assert!(explain(Some("Registry"), 1000).is_none());
+        assert!(explain(Some("Governor"), 1000).is_none());
         assert!(explain(None, 1000).is_none(), "a stranger's contract may mean anything by it");
     }
 }
