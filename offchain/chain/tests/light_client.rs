@@ -348,7 +348,7 @@ async fn babbler(zero: BlockIdExt) -> (ServerAddress, tokio::task::JoinHandle<()
                 {
                     break;
                 }
-                if number % 7 == 0 {
+                if number.is_multiple_of(7) {
                     break;
                 }
             }

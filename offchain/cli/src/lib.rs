@@ -63,7 +63,7 @@ enum Command {
     Registry(registry::Args),
     /// Prove that a node or a proxy broke the rules, and earn half of its bond.
     Fault(fault::Args),
-    /// Steer a development network: its time and its faucet.
+    /// Run a chain by itself; steer a development network: its time, its faucet, copies, faults.
     Devnet(devnet::Args),
 }
 

@@ -34,8 +34,8 @@ const MAX_BYTES: u64 = 4 << 20;
 pub struct NetworkFile {
     /// TON's global configuration.
     pub global_config: Value,
-    /// The root contract of the network.
-    pub registry: StdAddr,
+    /// The root contract of the network; a fresh chain has none yet.
+    pub registry: Option<StdAddr>,
     /// Where the newest proven block is kept between commands.
     pub trusted_state: Option<PathBuf>,
     /// How to steer it, if it is a development network.
@@ -77,10 +77,12 @@ impl NetworkFile {
             Some(inline @ Value::Object(_)) => inline.clone(),
             _ => bail!("\"global_config\" must be a path or an object: the network's global.config.json"),
         };
-        let registry = text("registry")?.context("\"registry\" is missing: the address of the network's registry")?;
-        let registry: Address = registry.parse().map_err(|e| anyhow::anyhow!("\"registry\": {e}"))?;
-        // No network is known yet that the address could be wrong for; the contract there is checked before it is used.
-        let registry = registry.on(cocoon_protocol::GlobalId::DEVNET)?;
+        let registry = text("registry")?.map(|registry| {
+            let registry: Address = registry.parse().map_err(|e| anyhow::anyhow!("\"registry\": {e}"))?;
+            // No network is known yet that the address could be wrong for; the contract there is checked before it is used.
+            registry.on(cocoon_protocol::GlobalId::DEVNET)
+        });
+        let registry = registry.transpose()?;
         let control = match (text("control")?, text("control_token_file")?) {
             (None, None) => None,
             (Some(url), Some(file)) => Some(Control { url: url.to_owned(), token_file: folder.join(file) }),
@@ -94,7 +96,9 @@ impl NetworkFile {
     pub fn write(&self, path: &Path) -> Result<()> {
         let mut object = Map::new();
         object.insert("global_config".to_owned(), self.global_config.clone());
-        object.insert("registry".to_owned(), json!(self.registry.to_string()));
+        if let Some(registry) = &self.registry {
+            object.insert("registry".to_owned(), json!(registry.to_string()));
+        }
         if let Some(path) = &self.trusted_state {
             object.insert("trusted_state".to_owned(), json!(path));
         }
@@ -153,7 +157,7 @@ mod tests {
         for control in [None, Some(control)] {
             let file = NetworkFile {
                 global_config: json!({ "liteservers": [] }),
-                registry: registry(),
+                registry: Some(registry()),
                 trusted_state: None,
                 control,
             };
@@ -182,7 +186,6 @@ mod tests {
         for (value, word) in [
             (json!([]), "object"),
             (json!({ "registry": r }), "global_config"),
-            (json!({ "global_config": {} }), "registry"),
             (json!({ "global_config": {}, "registry": "0:12" }), "64 hexadecimal"),
             (json!({ "global_config": {}, "registry": r, "control": "x" }), "belong together"),
             (json!({ "global_config": {}, "registry": r, "controll": "x" }), "controll"),

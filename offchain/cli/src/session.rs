@@ -86,9 +86,20 @@ impl Session {
             return Ok(system.clone());
         }
         let file = self.network_file()?;
-        let system = System::new(connect(&file).await?, file.registry);
+        let registry = file.registry.clone().ok_or_else(|| {
+            Usage("this network has no registry yet: its file names none, so only wallets can be used on it".to_owned())
+        })?;
+        let system = System::new(connect(&file).await?, registry);
         self.given = Some(system.clone());
         Ok(system)
+    }
+
+    /// The network, for commands that need none of its contracts: a chain alone will do.
+    pub async fn chain(&mut self) -> Result<System> {
+        if self.given.is_some() || self.network_file()?.registry.is_some() {
+            return self.system().await;
+        }
+        Ok(System::new(connect(&self.network_file()?).await?, StdAddr::ZERO))
     }
 
     /// How to steer the network.

@@ -1,12 +1,16 @@
 //! `cocoon up`: the network stays alive until Ctrl-C.
+//!
+//! Its folder has what other commands need: `network.json`, TON's `global.config.json`, and in `keys/` the keys of its emergency
+//! council and of its rebuilders, so that one person can play every part.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use cocoon_devnet::LiteServer;
-use cocoon_localnet::LocalNet;
 use cocoon_localnet::control::Control;
+use cocoon_localnet::{GLOBAL_CONFIG, LocalNet};
+use cocoon_protocol::Role;
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -14,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use crate::ModelArgs;
 use crate::console::Console;
 use crate::network::{self, NetworkFile};
-use crate::secrets;
+use crate::secrets::{self, seed};
 
 /// Arguments of `cocoon up`.
 #[derive(clap::Args)]
@@ -48,10 +52,14 @@ pub struct Up {
 struct Running {
     net: LocalNet,
     endpoint: SocketAddr,
-    /// The liteserver ends when this is dropped.
-    _lite: LiteServer,
+    files: Files,
+}
+
+/// What other processes read.
+struct Files {
     network: PathBuf,
     global_config: PathBuf,
+    keys: PathBuf,
 }
 
 impl Up {
@@ -68,19 +76,26 @@ impl Up {
             }
         };
         console.finish();
-        let Running { mut net, endpoint, _lite, network, global_config } = started?;
+        let Running { mut net, endpoint, files } = started?;
         if self.json {
+            let images: BTreeMap<_, _> = [Role::Client, Role::Proxy, Role::Worker]
+                .map(|role| (role.to_string(), net.image(role).to_string()))
+                .into_iter()
+                .collect();
             let ready = json!({
                 "endpoint": format!("http://{endpoint}/v1"),
                 "model": net.config.model_name,
                 "registry": net.registry.to_string(),
-                "network": network,
-                "global_config": global_config,
+                "images": images,
+                "model_hash": net.model.to_string(),
+                "network": files.network,
+                "global_config": files.global_config,
+                "keys": files.keys,
             });
             println!("{ready}");
         }
         eprintln!("ready: http://{endpoint}/v1 serves {} — Ctrl-C stops", net.config.model_name);
-        eprintln!("other commands find this network with: export COCOON_NETWORK={}", network.display());
+        eprintln!("other commands find this network with: export COCOON_NETWORK={}", files.network.display());
         asked_to_stop().await?;
         match &self.data {
             Some(dir) => eprintln!("stopping; --data {} resumes here", dir.display()),
@@ -95,6 +110,7 @@ impl Up {
     async fn start(&self, console: &Console, stop: &CancellationToken) -> Result<Running> {
         let mut config = self.model.config();
         config.data.clone_from(&self.data);
+        config.lite = SocketAddr::from(([127, 0, 0, 1], self.lite_port));
         let mut say = |what: &str| console.say(what);
         let mut net = console.step("an embedded TON network and its DAO", LocalNet::open(config, &mut say)).await?;
         console.step("a bonded proxy", net.start_proxy()).await?;
@@ -102,39 +118,52 @@ impl Up {
         console.step("a client with a prepaid channel", net.start_client()).await?;
         let addr = SocketAddr::from(([127, 0, 0, 1], self.port));
         let endpoint = console.step("the OpenAI endpoint", net.serve_http(addr, stop.clone())).await?;
-        let (lite, network, global_config) =
-            console.step("a liteserver and the controls", self.open(&net, stop)).await?;
-        Ok(Running { net, endpoint, _lite: lite, network, global_config })
+        let files = console.step("the controls", self.open(&net, stop)).await?;
+        Ok(Running { net, endpoint, files })
     }
 
-    /// Lets other processes in: TON's tools through a liteserver, `cocoon devnet` through the controls.
-    async fn open(&self, net: &LocalNet, stop: &CancellationToken) -> Result<(LiteServer, PathBuf, PathBuf)> {
-        let here = |port| SocketAddr::from(([127, 0, 0, 1], port));
-        let lite = net.chain.serve_lite(here(self.lite_port)).await.context("choose another port with --lite-port")?;
+    /// Lets other processes in: TON's tools through the liteserver, `cocoon devnet` through the controls.
+    async fn open(&self, net: &LocalNet, stop: &CancellationToken) -> Result<Files> {
         let token_file = net.dir().join("control.token");
-        let control = Control::serve(net.chain.clone(), self.control_port, &token_file, stop.clone()).await?;
-        let global_config = net.chain.global_config(&lite).await?;
-        let config_out = self.config_out.clone().unwrap_or_else(|| net.dir().join("global.config.json"));
-        let text = serde_json::to_string_pretty(&global_config)?;
+        let control =
+            Control::serve(net.chain.clone(), net.lite().clone(), self.control_port, &token_file, stop.clone()).await?;
+        let config_out = self.config_out.clone().unwrap_or_else(|| net.dir().join(GLOBAL_CONFIG));
+        let text = serde_json::to_string_pretty(&net.global_config)?;
         secrets::replace(&config_out, format!("{text}\n").as_bytes(), 0o644)?;
         let file = NetworkFile {
-            global_config,
-            registry: net.registry.clone(),
+            global_config: net.global_config.clone(),
+            registry: Some(net.registry.clone()),
             trusted_state: None,
             control: Some(network::Control { url: control.url(), token_file: absolute(&token_file)? }),
         };
         let network_out = self.network_out.clone().unwrap_or_else(|| net.dir().join("network.json"));
         file.write(&network_out)?;
-        Ok((lite, absolute(&network_out)?, absolute(&config_out)?))
+        let keys = keep_keys(net)?;
+        Ok(Files { network: absolute(&network_out)?, global_config: absolute(&config_out)?, keys: absolute(&keys)? })
     }
 }
 
-fn absolute(path: &Path) -> Result<PathBuf> {
+/// Keeps the keys of council and rebuilders where their owner can use them. Those of an earlier start are the same.
+fn keep_keys(net: &LocalNet) -> Result<PathBuf> {
+    let folder = net.dir().join("keys");
+    std::fs::create_dir_all(&folder).with_context(|| format!("making {}", folder.display()))?;
+    for (name, keys) in [("council", net.council()), ("rebuilder", net.rebuilders())] {
+        for (number, key) in (1..).zip(&keys) {
+            let path = folder.join(format!("{name}-{number}.key"));
+            if !path.exists() {
+                seed::keep(&path, key)?;
+            }
+        }
+    }
+    Ok(folder)
+}
+
+pub(crate) fn absolute(path: &Path) -> Result<PathBuf> {
     path.canonicalize().with_context(|| format!("finding {}", path.display()))
 }
 
 /// Ctrl-C, or a service manager's request.
-async fn asked_to_stop() -> Result<()> {
+pub(crate) async fn asked_to_stop() -> Result<()> {
     let mut terminate = signal(SignalKind::terminate()).context("waiting for a request to stop")?;
     tokio::select! {
         pressed = tokio::signal::ctrl_c() => pressed.context("waiting for Ctrl-C"),

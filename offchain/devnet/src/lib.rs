@@ -47,4 +47,4 @@ pub use clock::{Clock, ManualClock, SystemClock};
 pub use devnet::{Devnet, Settings};
 pub use error::DevnetError;
 pub use ledger::{Ledger, Supply};
-pub use lite::{Fault, LiteServer};
+pub use lite::{Fault, LiteServer, UnknownFault};

@@ -1,4 +1,4 @@
-//! A development network's controls: its clock and its faucet, for `cocoon devnet`.
+//! A development network's controls, for `cocoon devnet`: its clock, its faucet, copies of it, and what its liteserver does wrong.
 //!
 //! It listens on 127.0.0.1, but so near is every web page in the user's browser, too (attack 87). So a request must be a POST with
 //! a JSON body, must name this very host, must not come from a page (`Origin`), and must carry a token that only the user's files hold.
@@ -17,7 +17,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use axum::{Json, Router};
 use cocoon_chain::Chain;
-use cocoon_devnet::Devnet;
+use cocoon_devnet::{Devnet, Fault, LiteServer};
 use cocoon_protocol::{Nano, StdAddr};
 use rand::RngCore;
 use serde::Deserialize;
@@ -43,6 +43,7 @@ pub struct Control {
 /// What the handlers know.
 struct Controlled {
     chain: Arc<Devnet>,
+    lite: Arc<LiteServer>,
     /// The hosts that a request may name.
     hosts: [String; 2],
     token_hash: [u8; 32],
@@ -60,14 +61,20 @@ impl IntoResponse for Refusal {
 impl Control {
     /// Serves the controls of a network on 127.0.0.1 until `stop` is cancelled. The token is made anew and written to the file,
     /// which only its owner can read. Port 0 takes a free one.
-    pub async fn serve(chain: Arc<Devnet>, port: u16, token_file: &Path, stop: CancellationToken) -> Result<Self> {
+    pub async fn serve(
+        chain: Arc<Devnet>,
+        lite: Arc<LiteServer>,
+        port: u16,
+        token_file: &Path,
+        stop: CancellationToken,
+    ) -> Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port))
             .await
             .with_context(|| format!("listening on 127.0.0.1:{port} for the network's controls"))?;
         let addr = listener.local_addr()?;
         let token = new_token(token_file)?;
         let hosts = [format!("127.0.0.1:{}", addr.port()), format!("localhost:{}", addr.port())];
-        let state = Arc::new(Controlled { chain, hosts, token_hash: digest(token.as_bytes()) });
+        let state = Arc::new(Controlled { chain, lite, hosts, token_hash: digest(token.as_bytes()) });
         let app = app(state);
         tokio::spawn(async move {
             let serving = axum::serve(listener, app).with_graceful_shutdown(stop.cancelled_owned());
@@ -119,6 +126,8 @@ fn app(state: Arc<Controlled>) -> Router {
         .route("/status", post(status))
         .route("/advance", post(advance))
         .route("/faucet", post(faucet))
+        .route("/snapshot", post(snapshot))
+        .route("/fault", post(fault))
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .layer(from_fn_with_state(state.clone(), guard))
         .with_state(state)
@@ -164,6 +173,19 @@ struct Faucet {
     nano: Nano,
 }
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Snapshot {
+    folder: PathBuf,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Switch {
+    /// None lets the liteserver behave.
+    fault: Option<String>,
+}
+
 fn read<T: for<'de> Deserialize<'de>>(body: &Bytes) -> Result<T, Refusal> {
     serde_json::from_slice(body).map_err(|e| Refusal(StatusCode::BAD_REQUEST, e.to_string()))
 }
@@ -200,6 +222,27 @@ async fn faucet(State(state): State<Arc<Controlled>>, body: Bytes) -> Result<Jso
     state.chain.faucet(&address, nano).await.map_err(|e| failed(&e))?;
     let balance = state.chain.account(&address).await.map_err(|e| failed(&e))?.balance;
     Ok(Json(json!({ "address": address.to_string(), "balance": balance })))
+}
+
+/// Copies the chain. The folder is on the machine of whoever has the token, which is this one; nothing in it is replaced.
+async fn snapshot(State(state): State<Arc<Controlled>>, body: Bytes) -> Result<Json<Value>, Refusal> {
+    let Snapshot { folder } = read(&body)?;
+    if !folder.is_absolute() {
+        return Err(Refusal(StatusCode::BAD_REQUEST, format!("{} does not begin at the root", folder.display())));
+    }
+    let refuse = |e: &dyn std::fmt::Display| Refusal(StatusCode::BAD_REQUEST, e.to_string());
+    tokio::fs::create_dir_all(&folder).await.map_err(|e| refuse(&format!("making {}: {e}", folder.display())))?;
+    state.chain.snapshot(&folder).await.map_err(|e| refuse(&e))?;
+    let head = state.chain.head().await.map_err(|e| failed(&e))?;
+    Ok(Json(json!({ "seqno": head.seqno, "utime": head.utime.0 })))
+}
+
+async fn fault(State(state): State<Arc<Controlled>>, body: Bytes) -> Result<Json<Value>, Refusal> {
+    let name = read::<Switch>(&body)?.fault;
+    let fault: Option<Fault> =
+        name.as_deref().map(str::parse).transpose().map_err(|e| Refusal(StatusCode::BAD_REQUEST, format!("{e}")))?;
+    state.lite.set_fault(fault);
+    Ok(Json(json!({ "fault": fault.map(|fault| fault.to_string()) })))
 }
 
 /// Asks a control endpoint. `url` is that of [`Control::url`]; any other host than this one is refused, so that a token never
@@ -253,6 +296,7 @@ mod tests {
 
     struct Served {
         chain: Arc<Devnet>,
+        lite: Arc<LiteServer>,
         control: Control,
         _dir: tempfile::TempDir,
     }
@@ -261,8 +305,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let chain = Arc::new(Devnet::ephemeral().await.unwrap());
         let token = dir.path().join("token");
-        let control = Control::serve(chain.clone(), 0, &token, CancellationToken::new()).await.unwrap();
-        Served { chain, control, _dir: dir }
+        let lite = Arc::new(chain.serve_lite(SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap());
+        let control = Control::serve(chain.clone(), lite.clone(), 0, &token, CancellationToken::new()).await.unwrap();
+        Served { chain, lite, control, _dir: dir }
     }
 
     impl Served {
@@ -311,6 +356,17 @@ mod tests {
             let error = ask(what, body.clone()).await.unwrap_err().to_string();
             assert!(error.contains("400"), "{body}: {error}");
         }
+        let copies = tempfile::tempdir().unwrap();
+        let folder = copies.path().join("copy");
+        let copied = ask("snapshot", json!({ "folder": folder })).await.unwrap();
+        assert!(copied["seqno"].as_u64().unwrap() > 0);
+        for (folder, word) in [(folder.to_str().unwrap(), "already"), ("relative", "root")] {
+            let error = ask("snapshot", json!({ "folder": folder })).await.unwrap_err().to_string();
+            assert!(error.contains(word), "{folder}: {error}");
+        }
+        assert_eq!(ask("fault", json!({ "fault": "lag=3" })).await.unwrap()["fault"], "lag=3");
+        assert_eq!(ask("fault", json!({ "fault": null })).await.unwrap()["fault"], Value::Null);
+        assert!(ask("fault", json!({ "fault": "lie" })).await.unwrap_err().to_string().contains("forge-state"));
         assert!(ask("elsewhere", json!({})).await.unwrap_err().to_string().contains("404"));
     }
 
@@ -342,7 +398,8 @@ mod tests {
         assert_eq!(mode & 0o777, 0o600);
         let first = read(&net.control);
         let stop = CancellationToken::new();
-        let again = Control::serve(net.chain.clone(), 0, net.control.token_file(), stop).await.unwrap();
+        let again =
+            Control::serve(net.chain.clone(), net.lite.clone(), 0, net.control.token_file(), stop).await.unwrap();
         assert_ne!(read(&again), first);
         assert!(net.control.addr().ip().is_loopback());
     }

@@ -155,7 +155,7 @@ pub struct LocalNet {
     pub model: ModelHash,
     /// The network's file, as TON's tools expect it.
     pub global_config: serde_json::Value,
-    lite: LiteServer,
+    lite: Arc<LiteServer>,
     _liars: Vec<LiteServer>,
     secrets: Secrets,
     vendor: Arc<Simulator>,
@@ -194,7 +194,7 @@ impl LocalNet {
         let secrets = Secrets::open(&dir)?;
         say("starting an embedded TON network");
         let chain = Arc::new(Devnet::open(&dir.join("chain")).await.context("starting the chain")?);
-        let lite = chain.serve_lite(config.lite).await.context("starting the liteserver")?;
+        let lite = Arc::new(chain.serve_lite(config.lite).await.context("starting the liteserver")?);
         let mut global_config = chain.global_config(&lite).await?;
         let mut liars = vec![];
         for fault in &config.liars {
@@ -209,7 +209,7 @@ impl LocalNet {
             ) {
                 servers.insert(0, server.clone());
             }
-            liar.set_fault(Some(fault.clone()));
+            liar.set_fault(Some(*fault));
             liars.push(liar);
         }
         let file = dir.join(GLOBAL_CONFIG);
@@ -287,6 +287,11 @@ impl LocalNet {
         council(&self.secrets)
     }
 
+    /// The keys of those who rebuild images from their source.
+    pub fn rebuilders(&self) -> Vec<NodeKey> {
+        rebuilders(&self.secrets)
+    }
+
     /// The simulated hardware vendor.
     pub fn vendor(&self) -> &Arc<Simulator> {
         &self.vendor
@@ -323,7 +328,7 @@ impl LocalNet {
     }
 
     /// The liteserver, to make it lie or stall.
-    pub fn lite(&self) -> &LiteServer {
+    pub fn lite(&self) -> &Arc<LiteServer> {
         &self.lite
     }
 

@@ -11,10 +11,15 @@ use super::{create, read};
 /// Makes a key and keeps it in a new file.
 pub fn new(path: &Path) -> Result<NodeKey> {
     let key = NodeKey::generate(&mut rand::rngs::OsRng);
+    keep(path, &key)?;
+    Ok(key)
+}
+
+/// Keeps a key in a new file.
+pub fn keep(path: &Path, key: &NodeKey) -> Result<()> {
     let mut text = Zeroizing::new(hex::encode(*key.seed()));
     text.push('\n');
-    create(path, text.as_bytes())?;
-    Ok(key)
+    create(path, text.as_bytes())
 }
 
 /// Reads a key.

@@ -95,7 +95,7 @@ pub(crate) async fn run(args: &Args, session: &mut Session) -> Result<Report> {
             Ok(if *words { report.text("words", secrets::read(&shown.file)?.trim()) } else { report })
         }
         Command::Send { to, amount, comment, pay } => {
-            let system = session.system().await?;
+            let system = session.chain().await?;
             let account = to.on(system.chain().network())?;
             // A wallet that was never used has no code that could take the money, and it is to stay there all the same.
             let exists = system.chain().account(&account).await?.status == AccountStatus::Active;
@@ -118,7 +118,7 @@ async fn show(session: &mut Session, shown: &Shown, key: &NodeKey) -> Result<Rep
     let version: WalletVersion = shown.wallet_version.into();
     let system = match shown.on {
         Some(_) => None,
-        None if session.has_network() => Some(session.system().await?),
+        None if session.has_network() => Some(session.chain().await?),
         None => None,
     };
     let network = match (&system, shown.on) {

@@ -20,13 +20,14 @@ async fn far(args: &[&str]) -> Ended {
 async fn a_network_is_used_through_its_liteserver() {
     let world = World::new().await;
     let alice = world.person("alice").await;
-    let lite = world.chain.serve_lite(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await.unwrap();
+    let lite = Arc::new(world.chain.serve_lite(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await.unwrap());
     let token_file = world.path("token");
-    let control = Control::serve(Arc::clone(&world.chain), 0, &token_file, CancellationToken::new()).await.unwrap();
+    let stop = CancellationToken::new();
+    let control = Control::serve(Arc::clone(&world.chain), Arc::clone(&lite), 0, &token_file, stop).await.unwrap();
     let network = world.file("network.json");
     NetworkFile {
         global_config: world.chain.global_config(&lite).await.unwrap(),
-        registry: world.registry.clone(),
+        registry: Some(world.registry.clone()),
         trusted_state: Some(world.path("trusted")),
         control: Some(ControlFile { url: control.url(), token_file }),
     }

@@ -1,5 +1,6 @@
 //! The clock and the faucet.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use cocoon_chain::Chain;
@@ -15,7 +16,9 @@ use crate::world::{World, nano};
 async fn time_and_money_come_from_the_command_line() {
     let world = World::new().await;
     let token_file = world.path("control.token");
-    let control = Control::serve(Arc::clone(&world.chain), 0, &token_file, CancellationToken::new()).await.unwrap();
+    let lite = Arc::new(world.chain.serve_lite(SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap());
+    let stop = CancellationToken::new();
+    let control = Control::serve(Arc::clone(&world.chain), lite, 0, &token_file, stop).await.unwrap();
     let file = ControlFile { url: control.url(), token_file };
     let ok = async |args: &[&str]| -> Value {
         let mut session = world.session(None).with_control(file.clone());

@@ -13,5 +13,5 @@ mod proof;
 mod server;
 mod transactions;
 
-pub use self::fault::Fault;
+pub use self::fault::{Fault, UnknownFault};
 pub use self::server::LiteServer;
