@@ -6,6 +6,8 @@
 use cocoon_protocol::{ImageId, Role, UnixSeconds};
 use dcap_qvl::verify::QuoteVerifier;
 use dcap_qvl::{Policy as _, QuoteClaims, QuotePolicy, TcbStatus};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 use crate::claims::{Claims, report_data};
 use crate::collateral::{Collateral, Fmspc, RootHash};
@@ -167,7 +169,7 @@ pub fn appraise_certificate(
         ImageDemand::Role(role) => appraisal.rule("role", Ok(role.to_string())),
         ImageDemand::Open | ImageDemand::AnyRole => appraisal.open("role", "none was demanded"),
     }
-    let window = format!("{} to {}", claims.not_before, claims.not_after);
+    let window = format!("{} to {}", date(claims.not_before), date(claims.not_after));
     appraisal.rule("window", claims.check_window(demands.now).map(|()| window));
     // An image is approved for a role, and here the role is known.
     let image = match demands.image {
@@ -176,6 +178,12 @@ pub fn appraise_certificate(
     };
     judge_quote(&mut appraisal, &parsed, collateral, &Demands { image, ..demands.clone() });
     Ok(appraisal)
+}
+
+/// A time as people write it, in UTC.
+fn date(time: UnixSeconds) -> String {
+    let date = OffsetDateTime::from_unix_timestamp(i64::from(time.0)).ok().and_then(|date| date.format(&Rfc3339).ok());
+    date.unwrap_or_else(|| time.to_string())
 }
 
 fn begin(parsed: &ParsedQuote, claims: Option<Claims>) -> Appraisal {
@@ -252,8 +260,8 @@ fn judge_platform(
         return None;
     };
     let current = collateral.validity().map_err(|e| e.to_string()).and_then(|(from, to)| {
-        let span = format!("speaks for {from} to {to}");
-        if from <= now && now <= to { Ok(span) } else { Err(format!("the collateral {span}, and the time is {now}")) }
+        let span = format!("speaks for {} to {}", date(from), date(to));
+        if from <= now && now <= to { Ok(span) } else { Err(format!("the collateral {span}, and it is {}", date(now))) }
     });
     appraisal.rule("collateral", current.map_err(|why| AttestError::QuoteRejected { why }));
     let root = collateral.root();

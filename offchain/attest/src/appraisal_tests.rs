@@ -144,6 +144,14 @@ fn each_rule_fails_for_its_own_reason() {
 }
 
 #[test]
+fn attack_63_the_vendors_advisories_are_named() {
+    let case = Case { tcb: SimTcb::Outdated, ..Case::sound() };
+    let genuine = case.judge(&case.certificate()).0.unwrap().genuine.unwrap();
+    assert_eq!(genuine.tcb_status, TcbStatus::OutOfDate);
+    assert!(!genuine.advisories.is_empty());
+}
+
+#[test]
 fn attack_61_attack_62_a_debug_domain_is_named_as_such() {
     let debug = |c: &mut Case| {
         c.measurements.set(TdAttribute::Debug, true);

@@ -65,6 +65,20 @@ async fn a_real_quote_verifies_at_its_time() {
 }
 
 #[tokio::test]
+async fn newer_and_outdated_real_quotes_are_judged_at_their_times() {
+    let verify = async |name: &str, at: &str| {
+        let quote = QUOTE.replace("tdx_quote", name);
+        let collateral = format!("{quote}_collateral.json");
+        asked(&["verify", "--quote", &quote, "--collateral", &collateral, "--at", at]).await
+    };
+    let (answer, code) = verify("tdx_quote_td15ex", "1792713600").await;
+    assert_eq!((code, &answer["status"], &answer["quote_version"]), (0, &json!("UpToDate"), &json!(5)), "{answer}");
+    let (answer, code) = verify("tdx_quote_outdated", "1771500000").await;
+    assert_eq!((code, failing(&answer)), (1, vec!["genuine"]), "attack 63: its firmware is below every level known");
+    assert_eq!(outcome(&answer, "collateral"), "pass");
+}
+
+#[tokio::test]
 async fn a_quote_is_refused_with_every_reason() {
     let late = ["verify", "--quote", QUOTE, "--collateral", COLLATERAL, "--at", "1760000000"];
     let (answer, code) = asked(&late).await;
