@@ -155,6 +155,9 @@ fn a_policy_says_what_it_leaves_open() {
     let text = r#"{"reference_measurements":"not_checked","revocation":{"serials":["00"]},"drivers":["550.90.07"]}"#;
     let policy: GpuPolicy = serde_json::from_str(text).unwrap();
     assert_eq!(serde_json::to_string(&policy).unwrap(), text);
+    let text = r#"{"reference_measurements":{"values":{"2":["00"]}},"revocation":"not_checked"}"#;
+    let policy: GpuPolicy = serde_json::from_str(text).unwrap();
+    assert!(matches!(sample().verify(&asked(), &policy, NOW), Err(GpuError::Measurement { index: 2, .. })));
     for incomplete in [
         r#"{"revocation":"not_checked"}"#,
         r#"{"reference_measurements":"not_checked"}"#,
