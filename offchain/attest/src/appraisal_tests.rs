@@ -172,6 +172,35 @@ fn attack_61_attack_62_a_debug_domain_is_named_as_such() {
 }
 
 #[test]
+fn a_domain_that_can_be_profiled_is_not_let_through() {
+    let profiled = |c: &mut Case| {
+        c.measurements.td_attributes[0] |= 0x10;
+        c.policy.allow_image(Role::Worker, image_id(&c.measurements), ImageWindow::ALWAYS);
+    };
+    assert_eq!(failing(profiled), ["genuine"]);
+}
+
+#[test]
+fn attack_59_evidence_stolen_from_another_certificate_is_named() {
+    use rcgen::PublicKeyData;
+    use sha2::{Digest, Sha384};
+    let case = Case::sound();
+    let stolen = case.certificate();
+    let carrier = evidence::open(&stolen).unwrap();
+    let claims = Claims::decode(&carrier.encoded_claims).unwrap();
+    let thief = rcgen::KeyPair::generate_for(&rcgen::PKCS_ED25519).unwrap();
+    let own = Claims { spki_sha384: Sha384::digest(thief.subject_public_key_info()).into(), ..claims.clone() };
+    for (said, rule) in [(claims, "key_bound"), (own, "report_data")] {
+        let content = evidence::encode(&carrier.quote, &said.encode());
+        let forged = identity::certificate(&thief, &said, content).unwrap();
+        let (appraisal, accepted) = case.judge(&forged);
+        let rules = appraisal.unwrap().rules;
+        let failed: Vec<_> = rules.iter().filter(|r| matches!(r.outcome, Outcome::Failed(_))).map(|r| r.name).collect();
+        assert_eq!((failed, accepted), (vec![rule], false));
+    }
+}
+
+#[test]
 fn attack_71_altered_certificates_are_judged_alike() {
     let case = Case::sound();
     let certificate = case.certificate();

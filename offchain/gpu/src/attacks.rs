@@ -22,6 +22,8 @@ struct Vendor {
     device: CertificateParams,
     /// Signs the first certificate in place of the device's key.
     stranger: Option<KeyPair>,
+    /// The name that the first certificate gives for its issuer, in place of the device's.
+    issuer: Option<&'static str>,
 }
 
 fn key() -> KeyPair {
@@ -84,7 +86,7 @@ impl Vendor {
         let mut leaf = params("made-up report key");
         leaf.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         leaf.custom_extensions.push(dice(fwid(&FIRMWARE)));
-        Self { report_key: key(), leaf, device: authority("made-up device"), stranger: None }
+        Self { report_key: key(), leaf, device: authority("made-up device"), stranger: None, issuer: None }
     }
 
     /// Makes the chain and examines a report under its root.
@@ -93,7 +95,7 @@ impl Vendor {
         let root = authority("made-up root");
         let root_der = root.self_signed(&root_key).unwrap().der().to_vec();
         let device = self.device.signed_by(&device_key, &Issuer::new(root, root_key)).unwrap();
-        let signer = Issuer::new(self.device, self.stranger.unwrap_or(device_key));
+        let signer = Issuer::new(self.issuer.map_or(self.device, authority), self.stranger.unwrap_or(device_key));
         let leaf = self.leaf.signed_by(&self.report_key, &signer).unwrap();
         let chain = Chain::new(vec![leaf.der().to_vec(), device.der().to_vec(), root_der.clone()])?;
         let evidence = DeviceEvidence { report, chain };
@@ -150,6 +152,7 @@ fn certificates_are_for_their_place_only() {
         }
     };
     assert_eq!(refused(|v| v.stranger = Some(key())), Some(0), "signed by somebody else");
+    assert_eq!(refused(|v| v.issuer = Some("another")), Some(0), "by the right key under a wrong name");
     assert_eq!(refused(|v| v.leaf.is_ca = IsCa::Ca(BasicConstraints::Unconstrained)), Some(0), "an authority's key");
     assert_eq!(refused(|v| v.leaf.key_usages = vec![KeyUsagePurpose::KeyAgreement]), Some(0), "not for signing");
     assert_eq!(refused(|v| v.leaf.key_usages.push(KeyUsagePurpose::KeyCertSign)), Some(0), "for certificates too");
@@ -183,6 +186,19 @@ fn unknown_critical_extensions_and_other_curves_are_refused() {
     vendor.report_key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).unwrap();
     let report = report(&key(), Some(FIRMWARE));
     assert!(matches!(vendor.examine_report(report), Err(GpuError::Chain { index: 0, .. })));
+}
+
+#[test]
+fn measurements_have_their_numbers_in_order() {
+    let report = report(&key(), None);
+    // The first block's number stands behind the request and the response's head.
+    assert!(Report::parse(&report).is_ok() && report[37 + 8] == 1);
+    for index in [0, 2, 255] {
+        let mut other = report.clone();
+        other[37 + 8] = index;
+        let refused = Report::parse(&other);
+        assert!(matches!(refused, Err(GpuError::Field { field: "index of a measurement", .. })), "{refused:?}");
+    }
 }
 
 #[test]
