@@ -258,6 +258,32 @@ fn a_real_quote_is_appraised_at_its_time() {
 }
 
 #[test]
+fn attack_71_altered_and_cut_quotes_are_judged_as_the_verifier_does() {
+    let (mut quote, collateral) = intel();
+    quote.truncate(evidence::exact_length(&quote).unwrap());
+    let policy = Policy::new(GlobalId::MAINNET);
+    let store = CollateralStore::default();
+    store.put(Fmspc([0xb0, 0xc0, 0x6f, 0, 0, 0]), collateral.clone());
+    let verifier = Verifier::new(PolicyHandle::new(policy.clone()), Arc::new(store), Arc::new(|| INTEL_NOW));
+    let report_data: [u8; 64] = quote[48 + 520..48 + 584].try_into().unwrap();
+    let demands = Demands { policy: &policy, image: ImageDemand::Open, report_data: Some(report_data), now: INTEL_NOW };
+    let agreed = |quote: &[u8]| {
+        let passed = appraise_quote(quote, Some(&collateral), &demands).is_ok_and(|a| a.passed());
+        assert_eq!(passed, verifier.verify_quote(quote, &report_data).is_ok());
+        passed
+    };
+    assert!(agreed(&quote));
+    for bit in (0..quote.len() * 8).step_by(61) {
+        let mut altered = quote.clone();
+        altered[bit / 8] ^= 1 << (bit % 8);
+        agreed(&altered);
+    }
+    for cut in (0..quote.len()).step_by(13) {
+        assert!(!agreed(&quote[..cut]), "{cut} bytes");
+    }
+}
+
+#[test]
 fn a_certificate_names_the_evidence_of_its_gpus() {
     let case = Case::sound();
     let quoter = case.vendor.platform(0).unwrap().quoter(case.measurements.clone());
