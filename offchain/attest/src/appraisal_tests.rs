@@ -152,7 +152,7 @@ fn attack_63_the_vendors_advisories_are_named() {
 }
 
 #[test]
-fn attack_61_attack_62_a_debug_domain_is_named_as_such() {
+fn attacks_61_62_a_debug_domain_is_named_as_such() {
     let debug = |c: &mut Case| {
         c.measurements.set(TdAttribute::Debug, true);
         c.policy.allow_image(Role::Worker, image_id(&c.measurements), ImageWindow::ALWAYS);
