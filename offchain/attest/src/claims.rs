@@ -1,7 +1,7 @@
 //! What a node claims inside its evidence, and how a quote is bound to it.
 
 use ciborium::Value;
-use cocoon_protocol::{GlobalId, NodePublicKey, Role, UnixSeconds};
+use cocoon_protocol::{GlobalId, Hash256, NodePublicKey, Role, UnixSeconds};
 use sha2::{Digest, Sha512};
 
 use crate::error::AttestError;
@@ -17,9 +17,10 @@ const REPORT_DOMAIN: &[u8] = b"cocoon-ra-tls-v1\0";
 
 /// What the trust domain says about itself and has signed by the platform.
 ///
-/// Encoded as a CBOR map with the integer keys 0 to 7 in this order, deterministic (RFC 8949 §4.2): `0` version, `1`
-/// SHA-384 of the certificate's SubjectPublicKeyInfo, `2` not before, `3` not after, `4` role, `5` network, `6` node key,
-/// `7` masterchain seqno known when the claims were made. Other encodings of the same claims are refused.
+/// Encoded as a CBOR map with the integer keys 0 to 7, and 8 if there are GPUs, in this order, deterministic (RFC 8949 §4.2): `0`
+/// version, `1` SHA-384 of the certificate's SubjectPublicKeyInfo, `2` not before, `3` not after, `4` role, `5` network, `6` node
+/// key, `7` masterchain seqno known when the claims were made, `8` digest of the GPU evidence. Other encodings of the same claims,
+/// and other keys, are refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Claims {
     /// SHA-384 of the DER SubjectPublicKeyInfo of the TLS key.
@@ -36,6 +37,8 @@ pub struct Claims {
     pub node_key: NodePublicKey,
     /// The last masterchain block that the node had proven; informative.
     pub anchor_seqno: u32,
+    /// Digest of the evidence of the node's GPUs (docs/attestation.md); `None` if it claims none.
+    pub gpu_evidence: Option<Hash256>,
 }
 
 /// The 64 bytes of a quote's report data: SHA-512 over `"cocoon-ra-tls-v1\0"` and the encoded claims.
@@ -68,7 +71,8 @@ impl Claims {
             Value::from(self.node_key.as_bytes().as_slice()),
             Value::from(self.anchor_seqno),
         ];
-        to_cbor(&Value::Map((0u64..).map(Value::from).zip(values).collect()))
+        let gpu_evidence = self.gpu_evidence.map(|digest| Value::from(digest.0.as_slice()));
+        to_cbor(&Value::Map((0u64..).map(Value::from).zip(values.into_iter().chain(gpu_evidence)).collect()))
     }
 
     /// Reads claims; refuses anything that [`Claims::encode`] would not write.
@@ -95,6 +99,10 @@ impl Claims {
         }
         let role = u8::try_from(number(4)?).ok().and_then(Role::from_code).ok_or_else(wrong(4))?;
         let node_key: &[u8; 32] = bytes_of(6)?.try_into().map_err(|_| wrong(6)())?;
+        let gpu_evidence = match map.iter().any(|(key, _)| *key == Value::from(8)) {
+            true => Some(Hash256(bytes_of(8)?.try_into().map_err(|_| wrong(8)())?)),
+            false => None,
+        };
         let claims = Self {
             spki_sha384: bytes_of(1)?.try_into().map_err(|_| wrong(1)())?,
             not_before: UnixSeconds(u32_of(2)?),
@@ -103,6 +111,7 @@ impl Claims {
             network: GlobalId(i32::try_from(number(5)?).map_err(|_| wrong(5)())?),
             node_key: NodePublicKey::from_bytes(node_key).map_err(malformed)?,
             anchor_seqno: u32_of(7)?,
+            gpu_evidence,
         };
         if claims.encode() != bytes {
             return Err(malformed("claims are not in their one deterministic encoding"));
@@ -139,7 +148,23 @@ mod tests {
             network: GlobalId::MAINNET,
             node_key: NodeKey::from_seed(&[1; 32]).public(),
             anchor_seqno: 42,
+            gpu_evidence: None,
         }
+    }
+
+    #[test]
+    fn the_digest_of_gpu_evidence_is_one_more_claim() {
+        let without = sample();
+        let with = Claims { gpu_evidence: Some(Hash256([3; 32])), ..sample() };
+        assert_eq!(Claims::decode(&with.encode()).unwrap(), with);
+        assert_eq!(without.encode()[0], 0xa8, "claims without it are what they were before it was thought of");
+        let mut short = with.encode();
+        short.pop();
+        assert!(Claims::decode(&short).is_err());
+        let mut ninth = with.encode();
+        ninth[0] += 1;
+        ninth.extend([9, 0]);
+        assert!(Claims::decode(&ninth).is_err(), "nothing rides along");
     }
 
     #[test]

@@ -8,6 +8,7 @@ use x509_parser::oid_registry::{Oid, asn1_rs::oid};
 use x509_parser::prelude::FromDer;
 
 use crate::claims::{Claims, malformed, report_data, to_cbor};
+use crate::collateral::Fmspc;
 use crate::error::AttestError;
 use crate::measurements::{Measurements, TdAttribute};
 
@@ -33,6 +34,7 @@ pub(crate) struct ParsedQuote {
     pub raw: Vec<u8>,
     pub quote: Quote,
     pub measurements: Measurements,
+    pub report_data: [u8; 64],
 }
 
 /// The extension's content.
@@ -55,14 +57,15 @@ fn decode(bytes: &[u8]) -> Result<(Vec<u8>, Vec<u8>), AttestError> {
     Err(malformed("not 60000([quote, claims])"))
 }
 
-/// The parts of a certificate that matter here.
-struct Carrier {
-    quote: Vec<u8>,
-    encoded_claims: Vec<u8>,
-    spki_sha384: [u8; 48],
+/// The parts of a certificate that matter here, unchecked.
+pub(crate) struct Carrier {
+    pub quote: Vec<u8>,
+    pub encoded_claims: Vec<u8>,
+    pub spki_sha384: [u8; 48],
 }
 
-fn open(der: &[u8]) -> Result<Carrier, AttestError> {
+/// Takes a certificate apart.
+pub(crate) fn open(der: &[u8]) -> Result<Carrier, AttestError> {
     if der.len() > MAX_CERTIFICATE {
         return Err(AttestError::CertificateTooLarge { size: der.len(), limit: MAX_CERTIFICATE });
     }
@@ -103,25 +106,50 @@ impl Evidence {
 impl ParsedQuote {
     /// Reads a quote, which must be a sound TDX quote for `report_data` and nothing else.
     pub fn parse(raw: Vec<u8>, report_data: &[u8; 64]) -> Result<Self, AttestError> {
-        let bad = |why: String| AttestError::MalformedQuote { why };
+        let parsed = Self::read(raw)?;
+        parsed.check_report_data(report_data)?;
+        parsed.check_length()?;
+        parsed.check_debug()?;
+        parsed.check_sept_ve_disable()?;
+        Ok(parsed)
+    }
+
+    /// Reads a quote of a trust domain, sound or not.
+    pub fn read(raw: Vec<u8>) -> Result<Self, AttestError> {
         let quote = Quote::parse(&raw).map_err(|e| bad(format!("{e:#}")))?;
         let report: &TDReport10 = quote.report.as_td10().ok_or_else(|| bad("not a quote of a trust domain".into()))?;
-        if report.report_data != *report_data {
-            return Err(AttestError::ReportDataMismatch);
-        }
-        let length = exact_length(&raw).ok_or_else(|| bad("it is cut off".into()))?;
-        if raw.len() != length {
-            return Err(bad(format!("{} bytes after its end", raw.len().saturating_sub(length))));
-        }
-        let measurements = Measurements::from(report);
-        if measurements.has(TdAttribute::Debug) {
-            return Err(AttestError::DebugTd);
-        }
-        if !measurements.has(TdAttribute::SeptVeDisable) {
-            return Err(AttestError::SeptVeDisableOff);
-        }
-        Ok(Self { raw, quote, measurements })
+        let (measurements, report_data) = (Measurements::from(report), report.report_data);
+        Ok(Self { raw, quote, measurements, report_data })
     }
+
+    pub fn check_report_data(&self, expected: &[u8; 64]) -> Result<(), AttestError> {
+        if self.report_data == *expected { Ok(()) } else { Err(AttestError::ReportDataMismatch) }
+    }
+
+    pub fn check_length(&self) -> Result<(), AttestError> {
+        let length = exact_length(&self.raw).ok_or_else(|| bad("it is cut off".into()))?;
+        if self.raw.len() == length {
+            return Ok(());
+        }
+        Err(bad(format!("{} bytes after its end", self.raw.len().saturating_sub(length))))
+    }
+
+    pub fn check_debug(&self) -> Result<(), AttestError> {
+        if self.measurements.has(TdAttribute::Debug) { Err(AttestError::DebugTd) } else { Ok(()) }
+    }
+
+    pub fn check_sept_ve_disable(&self) -> Result<(), AttestError> {
+        if self.measurements.has(TdAttribute::SeptVeDisable) { Ok(()) } else { Err(AttestError::SeptVeDisableOff) }
+    }
+
+    /// The platform's model, from the certificate in the quote.
+    pub fn fmspc(&self) -> Result<Fmspc, AttestError> {
+        dcap_qvl::intel::quote_fmspc(&self.quote).map(Fmspc).map_err(|e| bad(format!("{e:#}")))
+    }
+}
+
+fn bad(why: String) -> AttestError {
+    AttestError::MalformedQuote { why }
 }
 
 /// The number of bytes that a quote occupies: header, body, and signature data with its length prefix. Firmware pads

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use cocoon_protocol::{GlobalId, NodeKey, Role, UnixSeconds};
+use cocoon_protocol::{GlobalId, Hash256, NodeKey, Role, UnixSeconds};
 use rcgen::{CertificateParams, CustomExtension, DistinguishedName, DnType, KeyPair, PKCS_ED25519, PublicKeyData};
 use sha2::{Digest, Sha384};
 use time::OffsetDateTime;
@@ -43,6 +43,12 @@ pub enum IssueError {
         lifetime: u32,
         /// The longest allowed.
         limit: u32,
+    },
+    /// The node's GPUs gave no evidence.
+    #[error("no evidence of the GPUs for the new identity: {why}")]
+    Gpu {
+        /// What went wrong.
+        why: String,
     },
     /// The time is no date.
     #[error("{0} is no time that a certificate can hold")]
@@ -150,19 +156,41 @@ pub fn issue_identity(
     node_key: &NodeKey,
     request: &IdentityRequest,
 ) -> Result<Identity, IssueError> {
+    issue(quoter, node_key, request, |_| Ok(None))
+}
+
+/// The same for a node with attested GPUs. `collect` gets the SHA-384 of the new TLS key's SubjectPublicKeyInfo, from which the
+/// nonce for the GPUs is made, has them attested, and gives the digest of their evidence, or says why there is none.
+pub fn issue_identity_with_gpus(
+    quoter: &dyn Quoter,
+    node_key: &NodeKey,
+    request: &IdentityRequest,
+    collect: impl FnOnce(&[u8; 48]) -> Result<Hash256, String>,
+) -> Result<Identity, IssueError> {
+    issue(quoter, node_key, request, |spki| collect(spki).map(Some).map_err(|why| IssueError::Gpu { why }))
+}
+
+fn issue(
+    quoter: &dyn Quoter,
+    node_key: &NodeKey,
+    request: &IdentityRequest,
+    gpu_evidence: impl FnOnce(&[u8; 48]) -> Result<Option<Hash256>, IssueError>,
+) -> Result<Identity, IssueError> {
     let limit = MAX_WINDOW_SECONDS - CLOCK_SKEW_SECONDS;
     if request.lifetime > limit {
         return Err(IssueError::LifetimeTooLong { lifetime: request.lifetime, limit });
     }
     let tls_key = KeyPair::generate_for(&PKCS_ED25519)?;
+    let spki_sha384 = Sha384::digest(tls_key.subject_public_key_info()).into();
     let claims = Claims {
-        spki_sha384: Sha384::digest(tls_key.subject_public_key_info()).into(),
+        spki_sha384,
         not_before: UnixSeconds(request.now.0.saturating_sub(CLOCK_SKEW_SECONDS)),
         not_after: request.now.plus(request.lifetime),
         role: request.role,
         network: request.network,
         node_key: node_key.public(),
         anchor_seqno: request.anchor_seqno,
+        gpu_evidence: gpu_evidence(&spki_sha384)?,
     };
     let encoded = claims.encode();
     let quote = quoter.exact_quote(&report_data(&encoded))?;

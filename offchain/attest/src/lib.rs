@@ -8,6 +8,7 @@
 //! * [`Quoter`]: where quotes come from: [`TsmQuoter`] in a real guest, [`sim::SimQuoter`] on a developer's machine;
 //! * [`Identity`], [`issue_identity`]: a certificate with its keys;
 //! * [`Policy`], [`PolicyHandle`]: what the registry allows, exchanged while links live;
+//! * [`appraise_quote`], [`appraise_certificate`]: every rule with its outcome, for people who ask why;
 //! * [`Collateral`], [`CollateralProvider`]: what the hardware vendor says about platforms;
 //! * [`sim`]: a simulated platform under its **own root**, checked by the same verifier. Mainnet and testnet accept only
 //!   Intel's root, in code. Nothing here turns verification off.
@@ -34,6 +35,9 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod appraisal;
+#[cfg(test)]
+mod appraisal_tests;
 #[cfg(test)]
 mod attacks;
 mod claims;
@@ -46,10 +50,12 @@ mod identity;
 mod measurements;
 pub mod pccs;
 mod policy;
+mod policy_file;
 mod quoter;
 pub mod sim;
 mod verifier;
 
+pub use appraisal::{Appraisal, Demands, Genuine, ImageDemand, Outcome, Rule, appraise_certificate, appraise_quote};
 pub use claims::{CLAIMS_VERSION, Claims, MAX_WINDOW_SECONDS, report_data};
 pub use clock::Clock;
 pub use collateral::{
@@ -58,8 +64,9 @@ pub use collateral::{
 pub use dcap_qvl::TcbStatus;
 pub use error::AttestError;
 pub use evidence::{EVIDENCE_TAG, MAX_CERTIFICATE, OID_EVIDENCE};
-pub use identity::{Identity, IdentityHandle, IdentityRequest, IssueError, issue_identity};
+pub use identity::{Identity, IdentityHandle, IdentityRequest, IssueError, issue_identity, issue_identity_with_gpus};
 pub use measurements::{Measurements, TdAttribute, image_id};
 pub use policy::{ImageWindow, PlatformId, Policy, PolicyHandle};
+pub use policy_file::PolicyFileError;
 pub use quoter::{Quoter, QuoterError, TsmQuoter};
 pub use verifier::{PeerIdentity, VerifiedQuote, Verifier, VerifierStats};

@@ -126,12 +126,31 @@ impl Policy {
         Ok(())
     }
 
+    /// Whether an image may act in some role at a time, for evidence that names no role. Otherwise the reason of the role that comes
+    /// closest: one for which it is approved, if there is any.
+    pub(crate) fn check_image_in_any_role(&self, image: ImageId, now: UnixSeconds) -> Result<Role, AttestError> {
+        let verdict = |role| self.check_image(role, image, now).map(|()| role);
+        let verdicts = [Role::Worker, Role::Proxy, Role::Client].map(verdict);
+        let inactive = |v: &&Result<Role, AttestError>| matches!(v, Err(AttestError::ImageNotActive { .. }));
+        let found = verdicts.iter().find(|v| v.is_ok()).or_else(|| verdicts.iter().find(inactive));
+        found.or(verdicts.first()).cloned().unwrap_or(Err(AttestError::ImageNotApproved { image, role: Role::Worker }))
+    }
+
     pub(crate) fn check_platform(&self, platform: PlatformId, tcb_evaluation: u32) -> Result<(), AttestError> {
+        self.check_ban(platform)?;
+        self.check_tcb_evaluation(tcb_evaluation)
+    }
+
+    pub(crate) fn check_ban(&self, platform: PlatformId) -> Result<(), AttestError> {
         if self.banned_platforms.contains(&platform) {
             return Err(AttestError::PlatformBanned { platform });
         }
-        if tcb_evaluation < self.min_tcb_evaluation {
-            return Err(AttestError::TcbEvaluationTooLow { got: tcb_evaluation, least: self.min_tcb_evaluation });
+        Ok(())
+    }
+
+    pub(crate) fn check_tcb_evaluation(&self, got: u32) -> Result<(), AttestError> {
+        if got < self.min_tcb_evaluation {
+            return Err(AttestError::TcbEvaluationTooLow { got, least: self.min_tcb_evaluation });
         }
         Ok(())
     }

@@ -5,14 +5,14 @@ use std::fmt;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use cocoon_protocol::{GlobalId, ImageId, NodePublicKey, Role, UnixSeconds};
+use cocoon_protocol::{GlobalId, Hash256, ImageId, NodePublicKey, Role, UnixSeconds};
 use dcap_qvl::verify::QuoteVerifier;
 use dcap_qvl::{QuotePolicy, TcbStatus};
 use sha2::{Digest, Sha256};
 
 use crate::claims::Claims;
 use crate::clock::Clock;
-use crate::collateral::{CollateralProvider, Fmspc, RootHash};
+use crate::collateral::{CollateralProvider, RootHash};
 use crate::error::AttestError;
 use crate::evidence::{Evidence, MAX_CERTIFICATE, ParsedQuote};
 use crate::measurements::{Measurements, image_id};
@@ -64,6 +64,8 @@ pub struct PeerIdentity {
     pub tcb_evaluation: u32,
     /// Last second for which the evidence speaks.
     pub valid_until: UnixSeconds,
+    /// Digest of the evidence of its GPUs, which it then gives on request; `None` if it claims no attested GPU.
+    pub gpu_evidence: Option<Hash256>,
 }
 
 /// How much work a verifier did.
@@ -186,6 +188,7 @@ impl Verifier {
             tcb_status: verified.quote.tcb_status,
             tcb_evaluation: verified.quote.tcb_evaluation,
             valid_until: verified.claims.not_after.min(verified.quote.collateral_expires),
+            gpu_evidence: verified.claims.gpu_evidence,
         };
         check_peer(&policy, &peer, now)?;
         Ok(peer)
@@ -241,20 +244,14 @@ impl Verifier {
         parsed: &ParsedQuote,
         now: UnixSeconds,
     ) -> Result<VerifiedQuote, AttestError> {
-        let fmspc = dcap_qvl::intel::quote_fmspc(&parsed.quote)
-            .map_err(|e| AttestError::MalformedQuote { why: format!("{e:#}") })
-            .map(Fmspc)?;
+        let fmspc = parsed.fmspc()?;
         let collateral = self.collateral.collateral(fmspc, now).ok_or(AttestError::NoCollateral { fmspc })?;
         let root = collateral.root();
         policy.check_root(root)?;
         self.verified.fetch_add(1, Ordering::Relaxed);
-        // Not `verify()`: it returns Ok for platforms whose firmware is out of date (attack 63). The three allowances are
-        // what today's servers report in normal operation: several packages, registered keys, hyper-threading.
-        let seconds = u64::from(now.0);
-        let appraisal =
-            QuotePolicy::strict(seconds).allow_dynamic_platform(true).allow_cached_keys(true).allow_smt(true);
+        // Not `verify()`: it returns Ok for platforms whose firmware is out of date (attack 63).
         let claims = QuoteVerifier::new(collateral.root_der().to_vec())
-            .verify_with_policy(&parsed.raw, collateral.data(), seconds, &appraisal)
+            .verify_with_policy(&parsed.raw, collateral.data(), u64::from(now.0), &platform_rules(now))
             .map_err(|e| AttestError::QuoteRejected { why: format!("{e:#}") })?;
         Ok(VerifiedQuote {
             image: image_id(&parsed.measurements),
@@ -266,6 +263,12 @@ impl Verifier {
             collateral_expires: UnixSeconds(u32::try_from(claims.earliest_expiration_date).unwrap_or(u32::MAX)),
         })
     }
+}
+
+/// What every platform must fulfil. The three allowances are what today's servers report in normal operation: several packages,
+/// registered keys, hyper-threading.
+pub(crate) fn platform_rules(now: UnixSeconds) -> QuotePolicy {
+    QuotePolicy::strict(u64::from(now.0)).allow_dynamic_platform(true).allow_cached_keys(true).allow_smt(true)
 }
 
 fn check_claims(policy: &Policy, claims: &Claims, roles: &[Role], now: UnixSeconds) -> Result<(), AttestError> {

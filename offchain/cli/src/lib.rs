@@ -5,6 +5,7 @@
 //! is printed as a table or as one JSON object. The exit codes are in [`exit`].
 
 pub mod args;
+pub mod attest;
 pub mod channel;
 mod console;
 pub mod dao;
@@ -63,6 +64,8 @@ enum Command {
     Registry(registry::Args),
     /// Prove that a node or a proxy broke the rules, and earn half of its bond.
     Fault(fault::Args),
+    /// Look at the evidence of nodes, quotes and GPUs, and verify it rule by rule.
+    Attest(attest::Args),
     /// Run a chain by itself; steer a development network: its time, its faucet, copies, faults.
     Devnet(devnet::Args),
 }
@@ -93,6 +96,7 @@ impl Command {
             Self::Dao(args) => &args.common,
             Self::Registry(args) => &args.common,
             Self::Fault(args) => &args.common,
+            Self::Attest(args) => &args.common,
             Self::Devnet(args) => &args.common,
         })
     }
@@ -108,6 +112,7 @@ impl Command {
             Self::Dao(args) => Box::pin(dao::run(args, session)).await,
             Self::Registry(args) => Box::pin(registry::run(args, session)).await,
             Self::Fault(args) => Box::pin(fault::run(args, session)).await,
+            Self::Attest(args) => Box::pin(attest::run(args, session)).await,
             Self::Devnet(args) => Box::pin(devnet::run(args, session)).await,
         }
     }

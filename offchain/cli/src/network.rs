@@ -134,7 +134,8 @@ pub async fn connect(file: &NetworkFile) -> Result<Arc<dyn Chain>> {
     Ok(Arc::new(LightClient::connect(settings).await?))
 }
 
-fn wall_clock() -> UnixSeconds {
+/// The time of the clock on the wall.
+pub(crate) fn wall_clock() -> UnixSeconds {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     UnixSeconds(u32::try_from(since.as_secs()).unwrap_or(u32::MAX))
 }
