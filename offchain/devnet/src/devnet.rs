@@ -59,7 +59,8 @@ pub struct Settings {
     pub clock: Box<dyn Clock>,
     /// How often a block is made when nothing happens; never if absent.
     pub tick: Option<Duration>,
-    /// Which network it is, if it is new; an old one must be the same. [`GlobalId::DEVNET`] if absent.
+    /// Which network it is; an old one must be the same. If absent, an old one stays what it is, and a new one is
+    /// [`GlobalId::DEVNET`].
     pub network: Option<GlobalId>,
 }
 
@@ -112,28 +113,26 @@ impl Devnet {
 
     /// A network.
     pub async fn start(settings: Settings) -> Result<Self, DevnetError> {
-        let network = settings.network.unwrap_or(GlobalId::DEVNET);
-        let giver = genesis::giver(network).map_err(Box::new)?;
-        let address = giver.address().clone();
         let (jobs, queue) = mpsc::channel(QUEUE);
         let (ready, is_ready) = oneshot::channel();
         let tick = settings.tick;
         std::thread::Builder::new()
             .name("devnet".to_owned())
-            .spawn(move || match Core::new(settings, network, giver) {
-                Ok(core) => {
-                    if ready.send(Ok((core.heads.subscribe(), core.config.subscribe()))).is_ok() {
+            .spawn(move || match Core::new(settings) {
+                Ok((core, network)) => {
+                    let giver = core.giver.address().clone();
+                    if ready.send(Ok((core.heads.subscribe(), core.config.subscribe(), network, giver))).is_ok() {
                         core.run(queue);
                     }
                 }
                 Err(e) => drop(ready.send(Err(e))),
             })
             .map_err(DevnetError::Thread)?;
-        let (heads, config) = is_ready.await.map_err(|_| DevnetError::Stopped)??;
+        let (heads, config, network, giver) = is_ready.await.map_err(|_| DevnetError::Stopped)??;
         if let Some(period) = tick {
             tokio::spawn(tick_until_dropped(jobs.downgrade(), period));
         }
-        Ok(Self { jobs, heads, config, network, giver: address })
+        Ok(Self { jobs, heads, config, network, giver })
     }
 
     /// Address of the account that the faucet pays from.
@@ -343,7 +342,7 @@ impl Chain for Devnet {
 }
 
 impl Core {
-    fn new(settings: Settings, network: GlobalId, giver: Wallet) -> Result<Self, DevnetError> {
+    fn new(settings: Settings) -> Result<(Self, GlobalId), DevnetError> {
         let config_hash = Hash256(Boc::file_hash(genesis::CONFIG).0);
         let store = match &settings.folder {
             Some(folder) => Store::open(folder, config_hash)?,
@@ -356,6 +355,8 @@ impl Core {
                 (state, recent)
             }
             None => {
+                let network = settings.network.unwrap_or(GlobalId::DEVNET);
+                let giver = genesis::giver(network).map_err(Box::new)?;
                 let state = LedgerState::genesis(&giver, settings.clock.now()).map_err(block_error)?;
                 let zerostates = genesis::zerostates(network, &state).map_err(|e| DevnetError::Block(e.to_string()))?;
                 store.begin(&state, &zerostates, opened.offset)?;
@@ -367,16 +368,18 @@ impl Core {
         let is_waiting = |message: &Routed| state.queue.contains_key(&message.place());
         let chains = Chains::read(tip, is_waiting).map_err(|e| damaged(&e))?;
         let config = Arc::new(network_config(&chains)?);
-        if config.global_id() != network {
-            return Err(store.other_network(config.global_id(), network));
+        let network = config.global_id();
+        if let Some(expected) = settings.network.filter(|expected| *expected != network) {
+            return Err(store.other_network(network, expected));
         }
+        let giver = genesis::giver(network).map_err(Box::new)?;
         let mut state = state;
         state.libraries = chains.libraries().clone();
         let ledger = Ledger::new(&config, state).map_err(block_error)?;
         let (heads, _) = watch::channel(ledger.head());
         let (config, _) = watch::channel(config);
         let (clock, offset) = (settings.clock, opened.offset);
-        Ok(Self { ledger, chains, recent: recent.into(), store, config, clock, offset, giver, heads })
+        Ok((Self { ledger, chains, recent: recent.into(), store, config, clock, offset, giver, heads }, network))
     }
 
     fn run(mut self, mut jobs: mpsc::Receiver<Job>) {

@@ -114,9 +114,10 @@ async fn a_network_has_the_id_that_it_began_with() {
     wallet.send_and_confirm(&devnet, &[pay(devnet.giver(), Nano::from_ton(1))]).await.unwrap().ok().unwrap();
     common::check::check_from(&devnet, 1).await;
     devnet.stop().await;
-    let error = start(None).await.err().expect("a refusal");
+    let error = start(Some(GlobalId::DEVNET)).await.err().expect("a refusal");
     assert!(matches!(error, DevnetError::OtherNetwork { .. }) && error.to_string().contains("-77"), "{error}");
-    start(Some(GlobalId(-77))).await.unwrap();
+    let again = start(None).await.unwrap();
+    assert_eq!((again.network(), again.giver()), (GlobalId(-77), devnet.giver()), "it stays what it is");
 }
 
 #[tokio::test]
