@@ -12,7 +12,7 @@ export type Log = SandboxContract<TransparencyLog>;
 export const LogErr = { lowValue: 1700, notRegistry: 1701, badSignature: 1702 } as const;
 export const LOG_EVIDENCE_VALUE = ton('0.05');
 export const LOG_EVIDENCE_FEE = ton('0.02');
-export const LOG_ENTRY_VALUE = ton('0.01');
+export const LOG_ENTRY_VALUE = ton('0.02');
 export const LOG_RESERVE = ton('0.1');
 
 const sha256 = (...parts: Uint8Array[]) => parts.reduce((hash, part) => hash.update(part), createHash('sha256')).digest();
