@@ -37,6 +37,9 @@ export const PARAMS: RegistryParams = {
     suspensionPeriod: BigInt(7 * DAY),
 };
 
+/** What the registry's operations need, by contracts/registry/constants.tact. */
+export const REGISTRY_MIN_VALUE = ton('0.07');
+
 export const Status = {
     pending: 1n,
     active: 2n,

@@ -1,7 +1,7 @@
 // Proxies under test.
 import { Address, Cell, beginCell } from '@ton/core';
 import { storeRegisterProxy } from '../build/Registry';
-import { Dao, PARAMS, keys, proxyAuth, publicKey } from './dao';
+import { Dao, PARAMS, REGISTRY_MIN_VALUE, keys, proxyAuth, publicKey } from './dao';
 import { Result, Wallet, ton } from './network';
 
 /** What a proxy leaves in the registry for the storage of its entry. */
@@ -27,6 +27,6 @@ export function registerBody(registry: Address, owner: Address, opts: ProxyOptio
 
 /** Registers a proxy of this wallet, with the key of this name. */
 export function registerProxy(dao: Dao, wallet: Wallet, opts: ProxyOptions = {}): Promise<Result> {
-    const value = opts.value ?? (opts.bond ?? PARAMS.minProxyBond) + PROXY_FEE + ton('0.05');
+    const value = opts.value ?? (opts.bond ?? PARAMS.minProxyBond) + PROXY_FEE + REGISTRY_MIN_VALUE;
     return dao.net.send(wallet, dao.registry.address, value, registerBody(dao.registry.address, wallet.address, opts));
 }

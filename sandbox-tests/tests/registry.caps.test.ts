@@ -25,7 +25,7 @@ import {
     storeSettled,
 } from '../build/Registry';
 import { Channel, evidence, termsCell } from '../support/channel';
-import { Dao, Entry, Kind, PARAMS, RegistryErr, Role, impersonate, keys, publicKey, registryAt, storedSize } from '../support/dao';
+import { Dao, Entry, Kind, PARAMS, REGISTRY_MIN_VALUE, RegistryErr, Role, impersonate, keys, publicKey, registryAt, storedSize } from '../support/dao';
 import {
     deprecate,
     lift,
@@ -46,6 +46,7 @@ import {
     suspension,
 } from '../support/entries';
 import { DAY, GENESIS, Network, Result, assertOk, noteGas, on, ton } from '../support/network';
+import { openLog } from '../support/log';
 import { PROXY_FEE, registerBody } from '../support/proxies';
 import { equivocation } from '../support/reports';
 
@@ -137,8 +138,9 @@ async function holding(less: Partial<Record<Limited, number>> = {}) {
     const { code, data } = contract.init!;
     const balance = BOND * BigInt(CAPS.proxies) + ton('100');
     await net.chain.setShardAccount(contract.address, createShardAccount({ address: contract.address, code, data, balance }));
+    await openLog(net, contract.address);
     const registry = net.chain.openContract(contract as Registry);
-    const say = (body: Cell, value = ton('0.05')) => impersonate(net, dao.governor.address, registry.address, body, value);
+    const say = (body: Cell, value = REGISTRY_MIN_VALUE) => impersonate(net, dao.governor.address, registry.address, body, value);
     const refuses = (code: number, body: Cell) => net.refused(registry.address, code, () => say(body));
     const image = (i: bigint) => scheduleImage(registry.address, i, { by: REBUILDERS, reason: LONG });
     const measure = async (name: string, action: Promise<Result>): Promise<Transaction> => {
@@ -186,9 +188,9 @@ test('the last place of each map is taken, and every operation on a full registr
     await measure('remove a model', say(remove(Kind.model, id(3))));
     await measure('change the parameters', say(setParams(PARAMS)));
     const owner = await net.wallet('proxy owner');
-    const value = BOND + PROXY_FEE + ton('0.05');
+    const value = BOND + PROXY_FEE + REGISTRY_MIN_VALUE;
     await measure('register a proxy', net.send(owner, registry.address, value, registerBody(registry.address, owner.address, { endpoint: LONG })));
-    const own = { value: ton('0.05') };
+    const own = { value: REGISTRY_MIN_VALUE };
     const update = { $$type: 'UpdateProxy', queryId: 1n, addBond: 0n, endpoint: LONG } as const;
     await measure('update a proxy', registry.send(owner.getSender(), own, update));
     await measure('unbond a proxy', registry.send(owner.getSender(), own, { $$type: 'UnbondProxy', queryId: 1n }));
@@ -213,7 +215,7 @@ test('the last place of each map is taken, and every operation on a full registr
     const reporter = dao.deployer.address;
     const report = await FaultReport.fromInit(registry.address, reporter, 7n, 0n);
     const words = storeProveFault({ $$type: 'ProveFault', queryId: 1n, reporter, commitment: 7n, committedAt: 1n, proof });
-    await measure('slash a proxy', impersonate(net, report.address, registry.address, beginCell().store(words).endCell(), ton('0.05')));
+    await measure('slash a proxy', impersonate(net, report.address, registry.address, beginCell().store(words).endCell(), REGISTRY_MIN_VALUE));
     net.later(Number(PARAMS.proxyUnbonding));
     await measure('withdraw a bond', registry.send(owner.getSender(), own, { $$type: 'WithdrawProxy', queryId: 1n }));
     await measure('change codes, dropping 8 former ones', say(setCodes(someCodes(1n), net.now + DAY)));

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Cell, Dictionary, beginCell } from '@ton/core';
 import { ProxyEntry, storeProxyEntry } from '../build/Registry';
-import { COUNCIL, Dao, Entry, Genesis, Kind, PARAMS, REBUILDERS, RegistryErr, Role, UNKNOWN_MESSAGE, impersonate, registryAt } from '../support/dao';
+import { COUNCIL, Dao, Entry, Genesis, Kind, PARAMS, REBUILDERS, REGISTRY_MIN_VALUE, RegistryErr, Role, UNKNOWN_MESSAGE, impersonate, registryAt } from '../support/dao';
 import {
     COMMIT,
     RECIPE,
@@ -171,7 +171,7 @@ test('attack_40_nobody_but_the_governor changes the registry', async () => {
         for (const sender of [thief, dao.deployer]) {
             await net.refused(registry.address, RegistryErr.notGovernor, () => net.send(sender, registry.address, ton('1'), body));
         }
-        const cheap = () => impersonate(net, dao.governor.address, registry.address, body, ton('0.05') - 1n);
+        const cheap = () => impersonate(net, dao.governor.address, registry.address, body, REGISTRY_MIN_VALUE - 1n);
         await net.refused(registry.address, RegistryErr.lowValue, cheap);
     }
     await net.refused(registry.address, UNKNOWN_MESSAGE, () => net.send(thief, registry.address, ton('1'), bareOp(0x52470099)));

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Dao, PARAMS, RegistryErr, impersonate, keys, proxyAuth, publicKey, registryAt } from '../support/dao';
+import { Dao, PARAMS, REGISTRY_MIN_VALUE, RegistryErr, impersonate, keys, proxyAuth, publicKey, registryAt } from '../support/dao';
 import { evict, setParams } from '../support/entries';
 import { PROXY_FEE as FEE, ProxyOptions, registerProxy as register, registerBody } from '../support/proxies';
 import { Network, Result, Wallet, assertOk, compute, noteGas, on, sent, ton } from '../support/network';
@@ -11,15 +11,15 @@ function update(dao: Dao, wallet: Wallet, opts: ProxyOptions = {}): Promise<Resu
     const addBond = opts.bond ?? 0n;
     return dao.registry.send(
         wallet.getSender(),
-        { value: opts.value ?? addBond + ton('0.05') },
+        { value: opts.value ?? addBond + REGISTRY_MIN_VALUE },
         { $$type: 'UpdateProxy', queryId: 1n, addBond, endpoint: opts.endpoint ?? '127.0.0.1:9001' },
     );
 }
 
-const unbond = (dao: Dao, wallet: Wallet, value = ton('0.05')) =>
+const unbond = (dao: Dao, wallet: Wallet, value = REGISTRY_MIN_VALUE) =>
     dao.registry.send(wallet.getSender(), { value }, { $$type: 'UnbondProxy', queryId: 1n });
 
-const withdraw = (dao: Dao, wallet: Wallet, value = ton('0.05')) =>
+const withdraw = (dao: Dao, wallet: Wallet, value = REGISTRY_MIN_VALUE) =>
     dao.registry.send(wallet.getSender(), { value }, { $$type: 'WithdrawProxy', queryId: 1n });
 
 test('anybody registers a proxy with a bond, changes it, leaves, and has the bond back after the delay', async () => {
@@ -74,7 +74,7 @@ test('a proxy needs its bond, its fee, a short endpoint, and its key\'s consent'
     const other = await net.wallet('other');
     const refuses = (code: number, opts: ProxyOptions) => net.refused(registry.address, code, () => register(dao, owner, opts));
     await refuses(RegistryErr.lowBond, { bond: BOND - 1n });
-    await refuses(RegistryErr.lowValue, { value: BOND + FEE + ton('0.05') - 1n });
+    await refuses(RegistryErr.lowValue, { value: BOND + FEE + REGISTRY_MIN_VALUE - 1n });
     await refuses(RegistryErr.badText, { endpoint: '' });
     await refuses(RegistryErr.badText, { endpoint: 'e'.repeat(128) });
     const node = keys('proxy');
@@ -89,9 +89,9 @@ test('a proxy needs its bond, its fee, a short endpoint, and its key\'s consent'
     for (const action of [unbond, withdraw, update]) {
         await net.refused(registry.address, RegistryErr.noProxy, () => action(dao, other));
     }
-    await net.refused(registry.address, RegistryErr.lowValue, () => unbond(dao, owner, ton('0.05') - 1n));
-    await net.refused(registry.address, RegistryErr.lowValue, () => withdraw(dao, owner, ton('0.05') - 1n));
-    await net.refused(registry.address, RegistryErr.lowValue, () => update(dao, owner, { value: ton('0.05') - 1n }));
+    await net.refused(registry.address, RegistryErr.lowValue, () => unbond(dao, owner, REGISTRY_MIN_VALUE - 1n));
+    await net.refused(registry.address, RegistryErr.lowValue, () => withdraw(dao, owner, REGISTRY_MIN_VALUE - 1n));
+    await net.refused(registry.address, RegistryErr.lowValue, () => update(dao, owner, { value: REGISTRY_MIN_VALUE - 1n }));
     await net.refused(registry.address, RegistryErr.badText, () => update(dao, owner, { endpoint: '' }));
     await net.refused(registry.address, RegistryErr.badText, () => update(dao, owner, { endpoint: 'e'.repeat(128) }));
     await net.refused(registry.address, RegistryErr.lowValue, () => update(dao, owner, { bond: ton('3'), value: ton('3.05') - 1n }));

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Cell } from '@ton/core';
-import { Dao, Genesis, Kind, REBUILDERS, RegistryErr, Role, impersonate } from '../support/dao';
+import { Dao, Genesis, Kind, REBUILDERS, REGISTRY_MIN_VALUE, RegistryErr, Role, impersonate } from '../support/dao';
 import { COMMIT, ImageOptions, RECIPE, rebuild, revoke, scheduleImage, setRebuildThreshold, setRebuilder, signatures } from '../support/entries';
 import { Network, assertOk, keys, noteGas, on, publicKey, ton } from '../support/network';
 
@@ -61,7 +61,7 @@ test('sixteen rebuilders who must all agree stay within the least value', async 
     const all = Array.from({ length: 16 }, (_, i) => keys(`rebuilder ${i}`));
     const { does, refuses, image } = await governed({ rebuilders: all, rebuildThreshold: 16n });
     await refuses(RegistryErr.tooFewRebuilds, image(1n, { by: all.slice(1) }));
-    noteGas('registry: schedule an image, 16 of 16 rebuilders', await does(image(1n, { by: all }), ton('0.05')));
+    noteGas('registry: schedule an image, 16 of 16 rebuilders', await does(image(1n, { by: all }), REGISTRY_MIN_VALUE));
     await refuses(RegistryErr.full, setRebuilder(keys('one more'), true));
     await refuses(RegistryErr.badThreshold, setRebuilder(all[0], false));
 });

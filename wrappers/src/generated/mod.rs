@@ -9,6 +9,7 @@ pub mod registry;
 pub mod reputation;
 pub mod shared;
 pub mod stake_account;
+pub mod transparency_log;
 
 use crate::codec::Contract;
 
@@ -41,6 +42,12 @@ pub const CONTRACTS: &[Contract] = &[
         code_hash: stake_account::CODE_HASH,
         errors: stake_account::ERRORS,
     },
+    Contract {
+        name: "TransparencyLog",
+        code: transparency_log::code,
+        code_hash: transparency_log::CODE_HASH,
+        errors: transparency_log::ERRORS,
+    },
 ];
 
 /// Shows every struct to a test.
@@ -54,4 +61,5 @@ pub(crate) fn visit(v: &mut impl crate::tests::Visitor) {
     registry::visit(v);
     reputation::visit(v);
     stake_account::visit(v);
+    transparency_log::visit(v);
 }

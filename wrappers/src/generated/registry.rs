@@ -4,11 +4,11 @@
 pub use super::shared::{
     Acceptance, Action, AddEvidence, AddStake, BondReturned, CastVote, ChannelLimits, ChannelState, ChannelTerms,
     Claim, CloseAuth, CloseProposal, ClosingStarted, CommitFault, Commitment, CoopClose, Evidence, EvidenceAnswered,
-    Excesses, Execute, ExecuteProposal, FaultRewarded, FaultState, GovernorParams, GovernorState, OpenProposal, Paid,
-    ProposalDetails, ProposalExecuted, ProposalExists, ProposalOpened, ProposalState, ProposalTerms, ProveFault,
-    PunishNode, Receipt, Refunded, RemoveStake, ReputationState, RequestClose, RevealFault, RevokedUse, Seen,
-    SetGovernorParams, SetRegistry, SetUpGovernor, Settle, Settled, SlashStake, SplitAddress, StakeCode,
-    SubmitProposal, TopUp, VoteCounted, Voucher,
+    EvidenceAuth, Excesses, Execute, ExecuteProposal, FaultRewarded, FaultState, GovernorParams, GovernorState,
+    LogEntry, LogEvidence, LogHead, LogState, LoggedEvidence, OpenProposal, Paid, ProposalDetails, ProposalExecuted,
+    ProposalExists, ProposalOpened, ProposalState, ProposalTerms, ProveFault, PunishNode, Receipt, Refunded,
+    RemoveStake, ReputationState, RequestClose, RevealFault, RevokedUse, Seen, SetGovernorParams, SetRegistry,
+    SetUpGovernor, Settle, Settled, SlashStake, SplitAddress, StakeCode, SubmitProposal, TopUp, VoteCounted, Voucher,
 };
 use crate::codec::At;
 use crate::codec::Format;
@@ -28,8 +28,8 @@ pub const CODE: &[u8] = include_bytes!("../../artifacts/Registry.code.boc");
 
 /// Hash of the code: accounts with another one are not this contract.
 pub const CODE_HASH: HashBytes = HashBytes([
-    0x14, 0x6f, 0x55, 0x71, 0xdb, 0xe9, 0xa7, 0x5a, 0xea, 0xf8, 0x33, 0xb0, 0x77, 0xc7, 0x7f, 0x62, 0x91, 0x9a, 0x5a,
-    0xdc, 0x12, 0x0a, 0x24, 0xde, 0xb5, 0x7c, 0x5e, 0x63, 0x27, 0x89, 0xc0, 0x2f,
+    0x93, 0xf8, 0xea, 0x0c, 0x8c, 0x50, 0x96, 0x8f, 0xac, 0x0f, 0x79, 0x69, 0x64, 0x6f, 0x1e, 0xa3, 0x01, 0xb9, 0xf6,
+    0xb5, 0x2e, 0x71, 0xb8, 0x1c, 0x5e, 0x79, 0x95, 0xe4, 0xd4, 0xfc, 0x7d, 0xd8,
 ]);
 
 /// The compiled code.
@@ -3591,6 +3591,19 @@ pub fn decode_model_status(stack: Vec<StackValue>) -> Result<BigInt, AbiError> {
     Ok(value)
 }
 
+/// A call of getter `transparencyLogAddress`.
+pub const fn get_transparency_log_address() -> GetterCall {
+    GetterCall { name: "transparencyLogAddress", args: Vec::new() }
+}
+
+/// Reads what getter `transparencyLogAddress` returned, from the deepest value to the top.
+pub fn decode_transparency_log_address(stack: Vec<StackValue>) -> Result<StdAddr, AbiError> {
+    let mut r = StackReader::new(stack, Shape::Flat);
+    let value = <codec::Address>::pop(&mut r).at("transparencyLogAddress")?;
+    r.finish().at("transparencyLogAddress")?;
+    Ok(value)
+}
+
 /// A call of getter `reputationAddress`. Fails if an argument does not fit.
 pub fn get_reputation_address(node: &BigInt) -> Result<GetterCall, AbiError> {
     let mut args = Vec::new();
@@ -3744,6 +3757,13 @@ pub const ERRORS: &[(i32, &str, &str)] = &[
     (1613, "ERR_FAULT_BAD_SIGNATURE", "Something in the proof is not signed by the key that is accused."),
     (1614, "ERR_FAULT_OTHER_NETWORK", "Something in the proof was signed for another network (attack 55)."),
     (1615, "ERR_FAULT_NO_CONTRADICTION", "What was signed does not contradict itself: nobody is to blame."),
+    (1700, "ERR_LOG_LOW_VALUE", "The message carries less value than the operation needs."),
+    (1701, "ERR_LOG_NOT_REGISTRY", "Only the registry may log its entries."),
+    (
+        1702,
+        "ERR_LOG_BAD_SIGNATURE",
+        "The signature is not by this node's key over this digest for this log (attack 58).",
+    ),
 ];
 
 /// The message carries less than CHANNEL_MIN_VALUE.
@@ -3866,6 +3886,12 @@ pub const ERR_FAULT_BAD_SIGNATURE: i32 = 1613;
 pub const ERR_FAULT_OTHER_NETWORK: i32 = 1614;
 /// What was signed does not contradict itself: nobody is to blame.
 pub const ERR_FAULT_NO_CONTRADICTION: i32 = 1615;
+/// The message carries less value than the operation needs.
+pub const ERR_LOG_LOW_VALUE: i32 = 1700;
+/// Only the registry may log its entries.
+pub const ERR_LOG_NOT_REGISTRY: i32 = 1701;
+/// The signature is not by this node's key over this digest for this log (attack 58).
+pub const ERR_LOG_BAD_SIGNATURE: i32 = 1702;
 
 /// Name and meaning of an exit code, if it is known.
 pub fn error_name(code: i32) -> Option<(&'static str, &'static str)> {

@@ -5964,6 +5964,451 @@ impl AbiStruct for ReputationState {
     }
 }
 
+/// Message `LogEntry`, op 0x544c0001.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct LogEntry {
+    /// `revision`: uint32.
+    pub revision: u32,
+    /// `event`: uint32.
+    pub event: u32,
+    /// `kind`: uint8.
+    pub kind: u8,
+    /// `id`: uint256.
+    pub id: HashBytes,
+    /// `moment`: uint32.
+    pub moment: u32,
+    /// `at`: uint32.
+    pub at: u32,
+    /// `body`: uint256.
+    pub body: HashBytes,
+}
+
+impl LogEntry {
+    /// First 32 bits of the body.
+    pub const OP: u32 = 0x544c0001;
+
+    /// The cell that the contract expects. Fails if a value does not fit its field.
+    pub fn to_cell(&self) -> Result<Cell, AbiError> {
+        AbiStruct::to_cell(self)
+    }
+
+    /// Reads the cell; anything missing, malformed or left over is an error.
+    pub fn from_cell(cell: &Cell) -> Result<Self, AbiError> {
+        AbiStruct::from_cell(cell)
+    }
+}
+
+impl AbiStruct for LogEntry {
+    const NAME: &'static str = "LogEntry";
+    const NESTED: usize = 7;
+    const FLAT: usize = 7;
+
+    fn store(&self, b0: &mut CellBuilder) -> Result<(), AbiError> {
+        b0.store_u32(Self::OP).at("op")?;
+        <codec::Uint<u32, 32>>::store(&self.revision, b0).at("revision")?;
+        <codec::Uint<u32, 32>>::store(&self.event, b0).at("event")?;
+        <codec::Uint<u8, 8>>::store(&self.kind, b0).at("kind")?;
+        <codec::Uint256>::store(&self.id, b0).at("id")?;
+        <codec::Uint<u32, 32>>::store(&self.moment, b0).at("moment")?;
+        <codec::Uint<u32, 32>>::store(&self.at, b0).at("at")?;
+        <codec::Uint256>::store(&self.body, b0).at("body")?;
+        Ok(())
+    }
+
+    fn load(s0: &mut CellSlice<'_>, budget: &mut Budget) -> Result<Self, AbiError> {
+        codec::expect_op(s0, Self::OP)?;
+        let revision = <codec::Uint<u32, 32>>::load(s0, budget).at("revision")?;
+        let event = <codec::Uint<u32, 32>>::load(s0, budget).at("event")?;
+        let kind = <codec::Uint<u8, 8>>::load(s0, budget).at("kind")?;
+        let id = <codec::Uint256>::load(s0, budget).at("id")?;
+        let moment = <codec::Uint<u32, 32>>::load(s0, budget).at("moment")?;
+        let at = <codec::Uint<u32, 32>>::load(s0, budget).at("at")?;
+        let body = <codec::Uint256>::load(s0, budget).at("body")?;
+        Ok(Self { revision, event, kind, id, moment, at, body })
+    }
+
+    fn pop(r: &mut StackReader) -> Result<Self, AbiError> {
+        let revision = <codec::Uint<u32, 32>>::pop(r).at("revision")?;
+        let event = <codec::Uint<u32, 32>>::pop(r).at("event")?;
+        let kind = <codec::Uint<u8, 8>>::pop(r).at("kind")?;
+        let id = <codec::Uint256>::pop(r).at("id")?;
+        let moment = <codec::Uint<u32, 32>>::pop(r).at("moment")?;
+        let at = <codec::Uint<u32, 32>>::pop(r).at("at")?;
+        let body = <codec::Uint256>::pop(r).at("body")?;
+        Ok(Self { revision, event, kind, id, moment, at, body })
+    }
+
+    fn push(&self, out: &mut Vec<StackValue>) -> Result<(), AbiError> {
+        <codec::Uint<u32, 32>>::push(&self.revision, out).at("revision")?;
+        <codec::Uint<u32, 32>>::push(&self.event, out).at("event")?;
+        <codec::Uint<u8, 8>>::push(&self.kind, out).at("kind")?;
+        <codec::Uint256>::push(&self.id, out).at("id")?;
+        <codec::Uint<u32, 32>>::push(&self.moment, out).at("moment")?;
+        <codec::Uint<u32, 32>>::push(&self.at, out).at("at")?;
+        <codec::Uint256>::push(&self.body, out).at("body")?;
+        Ok(())
+    }
+
+    #[cfg(test)]
+    fn sample(g: &mut crate::testing::Gen) -> Self {
+        Self {
+            revision: <codec::Uint<u32, 32>>::sample(g),
+            event: <codec::Uint<u32, 32>>::sample(g),
+            kind: <codec::Uint<u8, 8>>::sample(g),
+            id: <codec::Uint256>::sample(g),
+            moment: <codec::Uint<u32, 32>>::sample(g),
+            at: <codec::Uint<u32, 32>>::sample(g),
+            body: <codec::Uint256>::sample(g),
+        }
+    }
+}
+
+/// Message `LogEvidence`, op 0x544c0002.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct LogEvidence {
+    /// `queryId`: uint64.
+    pub query_id: u64,
+    /// `node`: uint256.
+    pub node: HashBytes,
+    /// `digest`: uint256.
+    pub digest: HashBytes,
+    /// `signature`: ^cell.
+    pub signature: Cell,
+}
+
+impl LogEvidence {
+    /// First 32 bits of the body.
+    pub const OP: u32 = 0x544c0002;
+
+    /// The cell that the contract expects. Fails if a value does not fit its field.
+    pub fn to_cell(&self) -> Result<Cell, AbiError> {
+        AbiStruct::to_cell(self)
+    }
+
+    /// Reads the cell; anything missing, malformed or left over is an error.
+    pub fn from_cell(cell: &Cell) -> Result<Self, AbiError> {
+        AbiStruct::from_cell(cell)
+    }
+}
+
+impl AbiStruct for LogEvidence {
+    const NAME: &'static str = "LogEvidence";
+    const NESTED: usize = 4;
+    const FLAT: usize = 4;
+
+    fn store(&self, b0: &mut CellBuilder) -> Result<(), AbiError> {
+        b0.store_u32(Self::OP).at("op")?;
+        <codec::Uint<u64, 64>>::store(&self.query_id, b0).at("queryId")?;
+        <codec::Uint256>::store(&self.node, b0).at("node")?;
+        <codec::Uint256>::store(&self.digest, b0).at("digest")?;
+        <codec::Ref<tycho_types::cell::Cell>>::store(&self.signature, b0).at("signature")?;
+        Ok(())
+    }
+
+    fn load(s0: &mut CellSlice<'_>, budget: &mut Budget) -> Result<Self, AbiError> {
+        codec::expect_op(s0, Self::OP)?;
+        let query_id = <codec::Uint<u64, 64>>::load(s0, budget).at("queryId")?;
+        let node = <codec::Uint256>::load(s0, budget).at("node")?;
+        let digest = <codec::Uint256>::load(s0, budget).at("digest")?;
+        let signature = <codec::Ref<tycho_types::cell::Cell>>::load(s0, budget).at("signature")?;
+        Ok(Self { query_id, node, digest, signature })
+    }
+
+    fn pop(r: &mut StackReader) -> Result<Self, AbiError> {
+        let query_id = <codec::Uint<u64, 64>>::pop(r).at("queryId")?;
+        let node = <codec::Uint256>::pop(r).at("node")?;
+        let digest = <codec::Uint256>::pop(r).at("digest")?;
+        let signature = <codec::Ref<tycho_types::cell::Cell>>::pop(r).at("signature")?;
+        Ok(Self { query_id, node, digest, signature })
+    }
+
+    fn push(&self, out: &mut Vec<StackValue>) -> Result<(), AbiError> {
+        <codec::Uint<u64, 64>>::push(&self.query_id, out).at("queryId")?;
+        <codec::Uint256>::push(&self.node, out).at("node")?;
+        <codec::Uint256>::push(&self.digest, out).at("digest")?;
+        <codec::Ref<tycho_types::cell::Cell>>::push(&self.signature, out).at("signature")?;
+        Ok(())
+    }
+
+    #[cfg(test)]
+    fn sample(g: &mut crate::testing::Gen) -> Self {
+        Self {
+            query_id: <codec::Uint<u64, 64>>::sample(g),
+            node: <codec::Uint256>::sample(g),
+            digest: <codec::Uint256>::sample(g),
+            signature: <codec::Ref<tycho_types::cell::Cell>>::sample(g),
+        }
+    }
+}
+
+/// Struct `LoggedEvidence`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct LoggedEvidence {
+    /// `op`: uint32.
+    pub op: u32,
+    /// `node`: uint256.
+    pub node: HashBytes,
+    /// `digest`: uint256.
+    pub digest: HashBytes,
+    /// `at`: uint32.
+    pub at: u32,
+}
+
+impl LoggedEvidence {
+    /// The cell that the contract expects. Fails if a value does not fit its field.
+    pub fn to_cell(&self) -> Result<Cell, AbiError> {
+        AbiStruct::to_cell(self)
+    }
+
+    /// Reads the cell; anything missing, malformed or left over is an error.
+    pub fn from_cell(cell: &Cell) -> Result<Self, AbiError> {
+        AbiStruct::from_cell(cell)
+    }
+}
+
+impl AbiStruct for LoggedEvidence {
+    const NAME: &'static str = "LoggedEvidence";
+    const NESTED: usize = 4;
+    const FLAT: usize = 4;
+
+    fn store(&self, b0: &mut CellBuilder) -> Result<(), AbiError> {
+        <codec::Uint<u32, 32>>::store(&self.op, b0).at("op")?;
+        <codec::Uint256>::store(&self.node, b0).at("node")?;
+        <codec::Uint256>::store(&self.digest, b0).at("digest")?;
+        <codec::Uint<u32, 32>>::store(&self.at, b0).at("at")?;
+        Ok(())
+    }
+
+    fn load(s0: &mut CellSlice<'_>, budget: &mut Budget) -> Result<Self, AbiError> {
+        let op = <codec::Uint<u32, 32>>::load(s0, budget).at("op")?;
+        let node = <codec::Uint256>::load(s0, budget).at("node")?;
+        let digest = <codec::Uint256>::load(s0, budget).at("digest")?;
+        let at = <codec::Uint<u32, 32>>::load(s0, budget).at("at")?;
+        Ok(Self { op, node, digest, at })
+    }
+
+    fn pop(r: &mut StackReader) -> Result<Self, AbiError> {
+        let op = <codec::Uint<u32, 32>>::pop(r).at("op")?;
+        let node = <codec::Uint256>::pop(r).at("node")?;
+        let digest = <codec::Uint256>::pop(r).at("digest")?;
+        let at = <codec::Uint<u32, 32>>::pop(r).at("at")?;
+        Ok(Self { op, node, digest, at })
+    }
+
+    fn push(&self, out: &mut Vec<StackValue>) -> Result<(), AbiError> {
+        <codec::Uint<u32, 32>>::push(&self.op, out).at("op")?;
+        <codec::Uint256>::push(&self.node, out).at("node")?;
+        <codec::Uint256>::push(&self.digest, out).at("digest")?;
+        <codec::Uint<u32, 32>>::push(&self.at, out).at("at")?;
+        Ok(())
+    }
+
+    #[cfg(test)]
+    fn sample(g: &mut crate::testing::Gen) -> Self {
+        Self {
+            op: <codec::Uint<u32, 32>>::sample(g),
+            node: <codec::Uint256>::sample(g),
+            digest: <codec::Uint256>::sample(g),
+            at: <codec::Uint<u32, 32>>::sample(g),
+        }
+    }
+}
+
+/// Struct `EvidenceAuth`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct EvidenceAuth {
+    /// `tag`: uint32.
+    pub tag: u32,
+    /// `globalId`: int32.
+    pub global_id: i32,
+    /// `log`: address.
+    pub log: StdAddr,
+    /// `digest`: uint256.
+    pub digest: HashBytes,
+}
+
+impl EvidenceAuth {
+    /// The cell that the contract expects. Fails if a value does not fit its field.
+    pub fn to_cell(&self) -> Result<Cell, AbiError> {
+        AbiStruct::to_cell(self)
+    }
+
+    /// Reads the cell; anything missing, malformed or left over is an error.
+    pub fn from_cell(cell: &Cell) -> Result<Self, AbiError> {
+        AbiStruct::from_cell(cell)
+    }
+}
+
+impl AbiStruct for EvidenceAuth {
+    const NAME: &'static str = "EvidenceAuth";
+    const NESTED: usize = 4;
+    const FLAT: usize = 4;
+
+    fn store(&self, b0: &mut CellBuilder) -> Result<(), AbiError> {
+        <codec::Uint<u32, 32>>::store(&self.tag, b0).at("tag")?;
+        <codec::Int<i32, 32>>::store(&self.global_id, b0).at("globalId")?;
+        <codec::Address>::store(&self.log, b0).at("log")?;
+        <codec::Uint256>::store(&self.digest, b0).at("digest")?;
+        Ok(())
+    }
+
+    fn load(s0: &mut CellSlice<'_>, budget: &mut Budget) -> Result<Self, AbiError> {
+        let tag = <codec::Uint<u32, 32>>::load(s0, budget).at("tag")?;
+        let global_id = <codec::Int<i32, 32>>::load(s0, budget).at("globalId")?;
+        let log = <codec::Address>::load(s0, budget).at("log")?;
+        let digest = <codec::Uint256>::load(s0, budget).at("digest")?;
+        Ok(Self { tag, global_id, log, digest })
+    }
+
+    fn pop(r: &mut StackReader) -> Result<Self, AbiError> {
+        let tag = <codec::Uint<u32, 32>>::pop(r).at("tag")?;
+        let global_id = <codec::Int<i32, 32>>::pop(r).at("globalId")?;
+        let log = <codec::Address>::pop(r).at("log")?;
+        let digest = <codec::Uint256>::pop(r).at("digest")?;
+        Ok(Self { tag, global_id, log, digest })
+    }
+
+    fn push(&self, out: &mut Vec<StackValue>) -> Result<(), AbiError> {
+        <codec::Uint<u32, 32>>::push(&self.tag, out).at("tag")?;
+        <codec::Int<i32, 32>>::push(&self.global_id, out).at("globalId")?;
+        <codec::Address>::push(&self.log, out).at("log")?;
+        <codec::Uint256>::push(&self.digest, out).at("digest")?;
+        Ok(())
+    }
+
+    #[cfg(test)]
+    fn sample(g: &mut crate::testing::Gen) -> Self {
+        Self {
+            tag: <codec::Uint<u32, 32>>::sample(g),
+            global_id: <codec::Int<i32, 32>>::sample(g),
+            log: <codec::Address>::sample(g),
+            digest: <codec::Uint256>::sample(g),
+        }
+    }
+}
+
+/// Struct `LogHead`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct LogHead {
+    /// `size`: uint64.
+    pub size: u64,
+    /// `root`: uint256.
+    pub root: HashBytes,
+}
+
+impl LogHead {
+    /// The cell that the contract expects. Fails if a value does not fit its field.
+    pub fn to_cell(&self) -> Result<Cell, AbiError> {
+        AbiStruct::to_cell(self)
+    }
+
+    /// Reads the cell; anything missing, malformed or left over is an error.
+    pub fn from_cell(cell: &Cell) -> Result<Self, AbiError> {
+        AbiStruct::from_cell(cell)
+    }
+}
+
+impl AbiStruct for LogHead {
+    const NAME: &'static str = "LogHead";
+    const NESTED: usize = 2;
+    const FLAT: usize = 2;
+
+    fn store(&self, b0: &mut CellBuilder) -> Result<(), AbiError> {
+        <codec::Uint<u64, 64>>::store(&self.size, b0).at("size")?;
+        <codec::Uint256>::store(&self.root, b0).at("root")?;
+        Ok(())
+    }
+
+    fn load(s0: &mut CellSlice<'_>, budget: &mut Budget) -> Result<Self, AbiError> {
+        let size = <codec::Uint<u64, 64>>::load(s0, budget).at("size")?;
+        let root = <codec::Uint256>::load(s0, budget).at("root")?;
+        Ok(Self { size, root })
+    }
+
+    fn pop(r: &mut StackReader) -> Result<Self, AbiError> {
+        let size = <codec::Uint<u64, 64>>::pop(r).at("size")?;
+        let root = <codec::Uint256>::pop(r).at("root")?;
+        Ok(Self { size, root })
+    }
+
+    fn push(&self, out: &mut Vec<StackValue>) -> Result<(), AbiError> {
+        <codec::Uint<u64, 64>>::push(&self.size, out).at("size")?;
+        <codec::Uint256>::push(&self.root, out).at("root")?;
+        Ok(())
+    }
+
+    #[cfg(test)]
+    fn sample(g: &mut crate::testing::Gen) -> Self {
+        Self { size: <codec::Uint<u64, 64>>::sample(g), root: <codec::Uint256>::sample(g) }
+    }
+}
+
+/// Struct `LogState`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct LogState {
+    /// `registry`: address.
+    pub registry: StdAddr,
+    /// `size`: uint64.
+    pub size: u64,
+    /// `peaks`: ^cell?.
+    pub peaks: Option<Cell>,
+}
+
+impl LogState {
+    /// The cell that the contract expects. Fails if a value does not fit its field.
+    pub fn to_cell(&self) -> Result<Cell, AbiError> {
+        AbiStruct::to_cell(self)
+    }
+
+    /// Reads the cell; anything missing, malformed or left over is an error.
+    pub fn from_cell(cell: &Cell) -> Result<Self, AbiError> {
+        AbiStruct::from_cell(cell)
+    }
+}
+
+impl AbiStruct for LogState {
+    const NAME: &'static str = "LogState";
+    const NESTED: usize = 3;
+    const FLAT: usize = 3;
+
+    fn store(&self, b0: &mut CellBuilder) -> Result<(), AbiError> {
+        <codec::Address>::store(&self.registry, b0).at("registry")?;
+        <codec::Uint<u64, 64>>::store(&self.size, b0).at("size")?;
+        <codec::Opt<codec::Ref<tycho_types::cell::Cell>>>::store(&self.peaks, b0).at("peaks")?;
+        Ok(())
+    }
+
+    fn load(s0: &mut CellSlice<'_>, budget: &mut Budget) -> Result<Self, AbiError> {
+        let registry = <codec::Address>::load(s0, budget).at("registry")?;
+        let size = <codec::Uint<u64, 64>>::load(s0, budget).at("size")?;
+        let peaks = <codec::Opt<codec::Ref<tycho_types::cell::Cell>>>::load(s0, budget).at("peaks")?;
+        Ok(Self { registry, size, peaks })
+    }
+
+    fn pop(r: &mut StackReader) -> Result<Self, AbiError> {
+        let registry = <codec::Address>::pop(r).at("registry")?;
+        let size = <codec::Uint<u64, 64>>::pop(r).at("size")?;
+        let peaks = <codec::Opt<codec::Ref<tycho_types::cell::Cell>>>::pop(r).at("peaks")?;
+        Ok(Self { registry, size, peaks })
+    }
+
+    fn push(&self, out: &mut Vec<StackValue>) -> Result<(), AbiError> {
+        <codec::Address>::push(&self.registry, out).at("registry")?;
+        <codec::Uint<u64, 64>>::push(&self.size, out).at("size")?;
+        <codec::Opt<codec::Ref<tycho_types::cell::Cell>>>::push(&self.peaks, out).at("peaks")?;
+        Ok(())
+    }
+
+    #[cfg(test)]
+    fn sample(g: &mut crate::testing::Gen) -> Self {
+        Self {
+            registry: <codec::Address>::sample(g),
+            size: <codec::Uint<u64, 64>>::sample(g),
+            peaks: <codec::Opt<codec::Ref<tycho_types::cell::Cell>>>::sample(g),
+        }
+    }
+}
+
 /// Shows every struct of this module to a test.
 #[cfg(test)]
 pub(crate) fn visit(v: &mut impl crate::tests::Visitor) {
@@ -6043,4 +6488,10 @@ pub(crate) fn visit(v: &mut impl crate::tests::Visitor) {
     v.visit::<AddEvidence>("shared");
     v.visit::<EvidenceAnswered>("shared");
     v.visit::<ReputationState>("shared");
+    v.visit::<LogEntry>("shared");
+    v.visit::<LogEvidence>("shared");
+    v.visit::<LoggedEvidence>("shared");
+    v.visit::<EvidenceAuth>("shared");
+    v.visit::<LogHead>("shared");
+    v.visit::<LogState>("shared");
 }
