@@ -1,17 +1,17 @@
 // Leaves of the transparency log: in a small tree, and where a leaf completes as many subtrees as there can be.
+import { Address, Cell, beginCell } from '@ton/core';
+import { createShardAccount } from '@ton/sandbox';
 import { TransparencyLog } from '../build/TransparencyLog';
 import { impersonate } from '../support/dao';
 import { LOG_ENTRY_VALUE, LOG_EVIDENCE_VALUE, LOG_RESERVE, entryBody, evidenceBody } from '../support/log';
 import { Network, keys } from '../support/network';
-import { Cell, beginCell } from '@ton/core';
-import { createShardAccount } from '@ton/sandbox';
 import { Meter } from './meter';
 
 /** Where a carry runs through every peak. */
 const HEIGHTS = [32, 63];
 
 /** A log of 2^height − 1 leaves, which has a peak for every bit of that number. */
-async function logOf(net: Network, height: number, registry: Parameters<typeof TransparencyLog.fromInit>[0]) {
+async function logOf(net: Network, height: number, registry: Address): Promise<Address> {
     let peaks: Cell | null = null;
     for (let n = height; n > 0; n--) peaks = beginCell().storeUint(n, 256).storeMaybeRef(peaks).endCell();
     const empty = await TransparencyLog.fromInit(registry, 0n, null);

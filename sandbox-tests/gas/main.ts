@@ -87,8 +87,12 @@ Written by \`scripts/gas --update\`. Do not edit.
 
 Gas is the sum over the project's contracts that a message sets to work; cost is everything that is paid for it in TON (gas,
 forwarding, actions) in all transactions down to the last answer, without the sending wallet's own work; rent is what the same
-transactions collected for the storage of the time before, which depends on how long that was. *Full* is a
-registry with 256 images, 1,024 models, 256 proxies, 512 banned platforms; a stake account with all its lots, nodes and receipts.
+transactions collected for the storage of the time before, which depends on how long that was. What an operation moves is no cost:
+deposits and bonds, what burns, and what stays in an account for its storage, which is 0.02 TON less gas in the log for each
+change of the registry. *Full* is a registry with 256 images, 1,024 models, 256 proxies, 512 banned platforms, and the largest
+lists of roots, rebuilders, members of the council and former codes; and a stake account with 16 lots, 32 nodes and the receipts of
+32 votes, which are twice the proposals of a busy DAO (16 at a time). A proposal costs the governor the same however many are
+open: it keeps no list of them.
 Prices are mainnet's.
 
 | target | bound | measured | |
