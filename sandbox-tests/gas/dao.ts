@@ -1,15 +1,17 @@
 // Operations of stakers and of the DAO, with one lot and with everything at its limit.
-import { Dao, EPOCH, Prop, RULES, Staker, YES, bundle, keys, nodeAuth, publicKey, text } from '../support/dao';
+import { Cell, beginCell } from '@ton/core';
+import { storeSetGovernorParams, storeSetRegistry } from '../build/Governor';
+import { Dao, EPOCH, Prop, RULES, Staker, YES, bundle, governorAt, keys, nodeAuth, publicKey, text } from '../support/dao';
 import { setMinTcb } from '../support/entries';
 import { Network, Result, ton } from '../support/network';
 import { Meter } from './meter';
 
-const LIMITS = { lots: 16, nodes: 32, receipts: 32 };
+export const LIMITS = { lots: 16, nodes: 32, receipts: 32 };
 
-function registerNode(staker: Staker, name: string): Promise<Result> {
+export function registerNode(staker: Staker, name: string, bond = ton('1')): Promise<Result> {
     const node = keys(name);
     const signature = nodeAuth(node, staker.account.address);
-    const body = { $$type: 'RegisterNode', queryId: 1n, key: publicKey(node), bond: ton('1'), signature } as const;
+    const body = { $$type: 'RegisterNode', queryId: 1n, key: publicKey(node), bond, signature } as const;
     return staker.account.send(staker.wallet.getSender(), { value: ton('0.2') }, body);
 }
 
@@ -60,6 +62,43 @@ async function staking(name: string, full: boolean): Promise<Meter> {
     return meter;
 }
 
+/** What a staker gets back when it comes too early or too late. */
+async function refusals(): Promise<Meter> {
+    const net = await Network.create();
+    const meter = new Meter(net);
+    const dao = await Dao.staked(net);
+    const [ann] = dao.stakers;
+    const bundled = actions(dao, 0);
+    const proposal = await dao.propose(ann, bundled, text('a proposal'));
+    await meter.measure('stake: a vote too early, returned', ann.account.address, () => dao.sendVote(ann, proposal, YES));
+    await meter.measure('stake: propose what is open already', ann.account.address, () => dao.sendPropose(ann, bundled, text('a proposal')));
+    return meter;
+}
+
+/** A governor from nothing, and what votes change about it. */
+async function governor(): Promise<Meter> {
+    const net = await Network.create();
+    const meter = new Meter(net);
+    const deployer = await net.wallet('deployer');
+    const init = await governorAt({}, 7n);
+    const fresh = net.chain.openContract(init);
+    await meter.measure('dao: deploy and set up a governor', fresh.address, () =>
+        fresh.send(deployer.getSender(), { value: ton('2') }, { $$type: 'SetUpGovernor', queryId: 0n }),
+    );
+    await meter.measure('dao: a gift to the treasury', fresh.address, () => net.send(deployer, fresh.address, ton('1'), Cell.EMPTY));
+    const dao = await Dao.staked(net);
+    const at = dao.governor.address;
+    const orders = [
+        ['change the rules', beginCell().store(storeSetGovernorParams({ $$type: 'SetGovernorParams', queryId: 1n, params: RULES })).endCell()],
+        ['name the registry', beginCell().store(storeSetRegistry({ $$type: 'SetRegistry', queryId: 1n, registry: dao.registry.address })).endCell()],
+    ] as const;
+    for (const [what, body] of orders) {
+        const proposal = await dao.pass(dao.stakers, bundle([{ to: at, body }]), what);
+        await meter.measure(`dao: execute a proposal to ${what}`, proposal.address, () => dao.sendExecute(proposal));
+    }
+    return meter;
+}
+
 /** A proposal with as many actions as a bundle may hold. */
 async function longest(): Promise<Meter> {
     const net = await Network.create();
@@ -74,4 +113,4 @@ async function longest(): Promise<Meter> {
     return meter;
 }
 
-export const dao = [() => staking('stake', false), () => staking('stake, full', true), longest];
+export const dao = [governor, refusals, () => staking('stake', false), () => staking('stake, full', true), longest];

@@ -3,6 +3,8 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { channel, reputation } from './channel';
 import { dao } from './dao';
+import { faults } from './faults';
+import { log } from './log';
 import { registry } from './registry';
 import { Figure } from './meter';
 import { TARGETS, misses } from './targets';
@@ -17,7 +19,7 @@ type Table = { note: string; operations: Record<string, Committed>; missed: Reco
 
 async function measureAll(): Promise<Map<string, Figure>> {
     const all = new Map<string, Figure>();
-    for (const scenario of [channel, reputation, ...registry, ...dao]) {
+    for (const scenario of [channel, reputation, ...registry, ...dao, ...faults, ...log]) {
         for (const [name, figure] of (await scenario()).figures) {
             if (all.has(name)) throw new Error(`${name} is measured twice`);
             all.set(name, figure);
@@ -85,8 +87,12 @@ Written by \`scripts/gas --update\`. Do not edit.
 
 Gas is the sum over the project's contracts that a message sets to work; cost is everything that is paid for it in TON (gas,
 forwarding, actions) in all transactions down to the last answer, without the sending wallet's own work; rent is what the same
-transactions collected for the storage of the time before, which depends on how long that was. *Full* is a
-registry with 256 images, 1,024 models, 256 proxies, 512 banned platforms; a stake account with all its lots, nodes and receipts.
+transactions collected for the storage of the time before, which depends on how long that was. What an operation moves is no cost:
+deposits and bonds, what burns, and what stays in an account for its storage, which is 0.02 TON less gas in the log for each
+change of the registry. *Full* is a registry with 256 images, 1,024 models, 256 proxies, 512 banned platforms, and the largest
+lists of roots, rebuilders, members of the council and former codes; and a stake account with 16 lots, 32 nodes and the receipts of
+32 votes, which are twice the proposals of a busy DAO (16 at a time). A proposal costs the governor the same however many are
+open: it keeps no list of them.
 Prices are mainnet's.
 
 | target | bound | measured | |

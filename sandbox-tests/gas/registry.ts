@@ -4,7 +4,7 @@ import { KeyPair } from '@ton/crypto';
 import { SandboxContract, createShardAccount } from '@ton/sandbox';
 import { PayChannel, storeChannelTerms } from '../build/PayChannel';
 import { ImageEntry, Life, ModelEntry, ProxyEntry, Registry, Signature, storeRegisterProxy, storeSettled, storeUpdateProxy } from '../build/Registry';
-import { COUNCIL, Kind, PARAMS, REBUILDERS, Role, codeOf, members, proxyAuth } from '../support/dao';
+import { COUNCIL, Kind, PARAMS, REBUILDERS, Role, codeOf, members, proxyAuth, registryAt } from '../support/dao';
 import {
     COMMIT,
     RECIPE,
@@ -19,16 +19,20 @@ import {
     setBan,
     setCodes,
     setCouncil,
+    setGovernor,
     setMinTcb,
     setParams,
+    setRebuildThreshold,
     setRebuilder,
     setRoot,
+    setSuccessor,
     signatures,
     someCodes,
     suspend,
     suspension,
 } from '../support/entries';
 import { evidence } from '../support/channel';
+import { openLog } from '../support/log';
 import { GENESIS, Network, Wallet, bareOp, keys, publicKey, ton } from '../support/network';
 import { Meter } from './meter';
 
@@ -126,6 +130,7 @@ async function registryOf(net: Network, governor: Wallet, fill: number): Promise
     const { code, data } = initial.init!;
     const balance = PARAMS.minProxyBond * BigInt(proxies.size) + ton('10');
     await net.chain.setShardAccount(initial.address, createShardAccount({ address: initial.address, code, data, balance }));
+    await openLog(net, initial.address);
     return net.chain.openContract(Registry.fromAddress(initial.address));
 }
 
@@ -158,6 +163,9 @@ async function operations(name: string, fill: number, spare: number): Promise<Me
     await order('change the council', setCouncil(2n, COUNCIL));
     await order('change the code hashes', setCodes(someCodes(200n), GENESIS + 86400), room);
     await order('allow a rebuilder', setRebuilder(keys('one more rebuilder'), true), room);
+    await order('change the number of rebuilds', setRebuildThreshold(1n));
+    await order('name a successor', setSuccessor(stranger.address));
+    await order('change the governor', setGovernor(stranger.address));
     await order('evict a proxy', evict((await net.wallet('proxy 0')).address));
 
     // A removal follows a revocation.
@@ -223,4 +231,18 @@ async function operations(name: string, fill: number, spare: number): Promise<Me
     return meter;
 }
 
-export const registry = [() => operations('registry, empty', 0, 0), () => operations('registry, full', 1, 1)];
+/** What whoever deploys a registry pays for: its own code and first log entry, and the log. */
+async function setUp(): Promise<Meter> {
+    const net = await Network.create();
+    const meter = new Meter(net);
+    const deployer = await net.wallet('deployer');
+    const init = await registryAt(deployer.address);
+    const body = { $$type: 'SetUpRegistry', queryId: 1n } as const;
+    await meter.measure('registry: deploy and set up', init.address, () =>
+        net.chain.openContract(init).send(deployer.getSender(), { value: ton('3') }, body),
+    );
+    await meter.measure('registry: a gift for its storage', init.address, () => net.send(deployer, init.address, ton('1'), Cell.EMPTY));
+    return meter;
+}
+
+export const registry = [setUp, () => operations('registry, empty', 0, 0), () => operations('registry, full', 1, 1)];

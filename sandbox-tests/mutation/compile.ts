@@ -6,10 +6,12 @@ import { Cell, beginCell } from '@ton/core';
 import { getAstFactory } from '@tact-lang/compiler/dist/ast/ast-helpers';
 import type { Module } from '@tact-lang/compiler/dist/ast/ast';
 import { featureEnable } from '@tact-lang/compiler/dist/config/features';
-import { CompilerContext } from '@tact-lang/compiler/dist/context/context';
+import type { CompilerContext } from '@tact-lang/compiler/dist/context/context';
 import { Logger } from '@tact-lang/compiler/dist/context/logger';
 import { openContext } from '@tact-lang/compiler/dist/context/store';
+import errors = require('@tact-lang/compiler/dist/error/errors');
 import { getParser } from '@tact-lang/compiler/dist/grammar';
+import type { SrcInfo } from '@tact-lang/compiler/dist/grammar';
 import type { Source } from '@tact-lang/compiler/dist/imports/source';
 import { resolveImports } from '@tact-lang/compiler/dist/imports/resolveImports';
 import { setAstFactoryToStore } from '@tact-lang/compiler/dist/pipeline/ast-factory-store';
@@ -26,6 +28,26 @@ import { resolveSignatures } from '@tact-lang/compiler/dist/types/resolveSignatu
 import { resolveStatements } from '@tact-lang/compiler/dist/types/resolveStatements';
 import { createVirtualFileSystem } from '@tact-lang/compiler/dist/vfs/createVirtualFileSystem';
 import { Project, Sources } from './sources';
+
+/**
+ * What the compiler has found out so far. Its own keeps every earlier state, which costs a copy for each expression; here nobody
+ * goes back to one.
+ */
+class Growing {
+    readonly stores = new Map<symbol, Map<unknown, unknown>>();
+
+    updateStore(store: symbol, key: unknown, value: unknown): this {
+        const known = this.stores.get(store);
+        if (known) known.set(key, value);
+        else this.stores.set(store, new Map([[key, value]]));
+        return this;
+    }
+}
+
+// Thrown for every expression that is no constant, and caught: a picture of the source in its message is for nobody.
+(errors as { throwConstEvalError: unknown }).throwConstEvalError = (message: string, fatal: boolean, source: SrcInfo) => {
+    throw new errors.TactConstEvalError(message, fatal, source);
+};
 
 /** The compiler refuses this text. */
 export class CompileError extends Error {
@@ -121,7 +143,7 @@ export class Compiler {
         const files = Object.fromEntries([...sources].map(([file, text]) => [file, Buffer.from(text).toString('base64')]));
         const project = createVirtualFileSystem('/', files, false);
         const stdlib = createVirtualFileSystem('@stdlib/', Stdlib.files);
-        let ctx = enableFeatures(new CompilerContext(), new Logger(0), config as never);
+        let ctx = enableFeatures(new Growing() as unknown as CompilerContext, new Logger(0), config as never);
         setAstFactoryToStore(ctx, ast);
         const parseImports = (source: Source) => {
             const key = `${source.path}\0${source.code}`;

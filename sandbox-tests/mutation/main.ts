@@ -10,10 +10,10 @@ import { testFiles } from './suite';
 
 class UsageError extends Error {}
 
-type Options = { wanted: string[]; jobs: number; sample?: number; seed: number; fresh: boolean; list: boolean; only?: string; tests?: string };
+type Options = { wanted: string[]; jobs: number; sample?: number; seed: number; fresh: boolean; list: boolean; report: boolean; only?: string; tests?: string };
 
 function parse(args: string[]): Options {
-    const opts: Options = { wanted: [], jobs: Math.max(1, os.availableParallelism() - 1), seed: 1, fresh: false, list: false };
+    const opts: Options = { wanted: [], jobs: Math.max(1, os.availableParallelism() - 1), seed: 1, fresh: false, list: false, report: false };
     const number = (name: string, value: string | undefined) => {
         if (!value || !/^\d+$/.test(value)) throw new UsageError(`${name} takes a number`);
         return Number(value);
@@ -27,6 +27,7 @@ function parse(args: string[]): Options {
         else if (arg === '--tests') opts.tests = args[++i];
         else if (arg === '--fresh') opts.fresh = true;
         else if (arg === '--list') opts.list = true;
+        else if (arg === '--report') opts.report = true;
         else if (arg.startsWith('-')) throw new UsageError(`unknown option ${arg}`);
         else opts.wanted.push(arg);
     }
@@ -65,7 +66,11 @@ async function main(args: string[]): Promise<number> {
     const sources = readSources();
     const every = [...sources.keys()].flatMap((file) => mutantsOf(file, sources));
     const files = opts.wanted.length ? new Set(opts.wanted.flatMap((name) => filesOf(name, all, sources))) : new Set(sources.keys());
-    let mutants = every.filter((m) => files.has(m.file) && (!opts.only || m.key.includes(opts.only)));
+    // In the order that was asked for.
+    const place = new Map([...files].map((file, i) => [file, i]));
+    let mutants = every
+        .filter((m) => files.has(m.file) && (!opts.only || m.key.includes(opts.only)))
+        .sort((a, b) => place.get(a.file)! - place.get(b.file)!);
     if (opts.sample !== undefined) mutants = sample(mutants, opts.sample, opts.seed);
     if (opts.list) {
         for (const m of mutants) console.log(`${m.file}:${m.line}\t${m.key}`);
@@ -77,11 +82,12 @@ async function main(args: string[]): Promise<number> {
     const memory = new Memory(all, sources, tests, opts.fresh);
     const explanations = readExplanations();
     const tried: Tried[] = [];
-    const open = mutants.filter((mutant) => {
+    const unknown = mutants.filter((mutant) => {
         const known = memory.recall(mutant);
         if (known) tried.push({ mutant, ...known });
         return !known;
     });
+    const open = opts.report ? [] : unknown;
     const started = performance.now();
     console.error(`${mutants.length} mutants, ${tried.length} known from earlier runs, ${open.length} to try with ${opts.jobs} job(s)`);
     let done = 0;
@@ -101,9 +107,10 @@ async function main(args: string[]): Promise<number> {
     const seconds = (performance.now() - started) / 1000;
     console.log(`\n${open.length} trials in ${seconds.toFixed(0)} s with ${opts.jobs} job(s)${opts.sample === undefined ? '' : `, sample of seed ${opts.seed}`}`);
     if (whole) {
-        writeReport(tried, explanations, 'scripts/mutate-contracts');
+        writeReport(tried, every, explanations, 'scripts/mutate-contracts');
         console.log('docs/reports/mutation.md is written');
     }
+    if (opts.report && unknown.length) console.error(`${unknown.length} mutants are not tried yet`);
     const wrong = complaints(tried, explanations, every, whole);
     for (const text of wrong) console.error(text);
     const skeleton = template(tried, explanations);

@@ -52,11 +52,9 @@ export class Memory {
         let found = this.sourceDigests.get(file);
         if (!found) {
             const files = new Set<string>();
-            for (const project of this.all) {
-                const parts = closure(project.path, this.sources);
-                if (parts.has(file)) parts.forEach((part) => files.add(part));
-            }
-            const config = JSON.stringify(this.all);
+            const concerned = this.all.filter((project) => closure(project.path, this.sources).has(file));
+            for (const project of concerned) closure(project.path, this.sources).forEach((part) => files.add(part));
+            const config = JSON.stringify(concerned);
             found = digest(config + [...files].sort().map((part) => `${part}\0${this.sources.get(part)}`).join('\0'));
             this.sourceDigests.set(file, found);
         }

@@ -83,9 +83,14 @@ export function mutantsOf(file: string, sources: Sources): Mutant[] {
     return walker.finish();
 }
 
+const parameters = new WeakMap<Sources, Map<string, string[]>>();
+
 /** Types of the parameters of the project's own functions, by name: only neighbours of one type can be swapped. */
 function parameterTypes(sources: Sources): Map<string, string[]> {
+    const known = parameters.get(sources);
+    if (known) return known;
     const types = new Map<string, string[]>();
+    parameters.set(sources, types);
     for (const [file, code] of sources) {
         traverse(parser.parse({ code, path: file as never, origin: 'user' }), (node) => {
             if (node.kind !== 'function_def') return;

@@ -3,6 +3,7 @@ import { ChildProcess, fork } from 'node:child_process';
 import path from 'node:path';
 import { Mutant } from './operators';
 import { TESTS } from './sources';
+import type { Known } from './suite';
 import type { Answer, Ask } from './worker';
 import type { Outcome } from './trial';
 
@@ -20,12 +21,14 @@ const LIFETIME = 150;
 
 export async function tryAll(mutants: readonly Mutant[], opts: PoolOptions, report: (tried: Tried) => void): Promise<void> {
     const queue = [...mutants];
+    let known: Known[] = [];
     const lane = async () => {
         while (queue.length) {
             const worker = new Worker();
             try {
-                const loaded = await worker.ask({ kind: 'load', contracts: opts.contracts, files: opts.files }, 600_000);
+                const loaded = await worker.ask({ kind: 'load', contracts: opts.contracts, files: opts.files, known }, 600_000);
                 if (loaded === 'timeout' || loaded.kind !== 'loaded') throw new Error(`the tests could not be loaded: ${said(loaded)}`);
+                known = loaded.known;
                 for (let n = 0; n < LIFETIME && queue.length; n++) {
                     const mutant = queue.shift()!;
                     const answer = await worker.ask({ kind: 'try', mutant }, opts.patience);

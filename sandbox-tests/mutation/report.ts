@@ -80,8 +80,23 @@ export function summary(tried: readonly Tried[]): string {
     return table('file', rows(tried, (m) => m.file));
 }
 
-/** Writes the report of a run over all mutants. */
-export function writeReport(tried: readonly Tried[], explanations: Explanations, command: string): void {
+/** Mutants that nobody has tried yet, by file. */
+function waiting(tried: readonly Tried[], all: readonly Mutant[]): string {
+    const keys = new Set(tried.map((t) => t.mutant.key));
+    const open = all.filter((m) => !keys.has(m.key));
+    if (open.length === 0) return `All ${all.length} mutants were tried: no sample, no seed.`;
+    const files = new Map<string, number>();
+    for (const m of open) files.set(m.file, (files.get(m.file) ?? 0) + 1);
+    const list = [...files].map(([file, n]) => `| ${file} | ${n} of ${all.filter((m) => m.file === file).length} |`);
+    return `${tried.length} of ${all.length} mutants were tried; ${open.length} wait for the next run, which goes on where this one ended:
+
+| file | not tried |
+|---|--:|
+${list.join('\n')}`;
+}
+
+/** Writes the report of what is known about all mutants. */
+export function writeReport(tried: readonly Tried[], all: readonly Mutant[], explanations: Explanations, command: string): void {
     const survivors = tried.filter((t) => t.outcome.status === 'survived');
     const groups = new Map<string, Tried[]>();
     for (const t of survivors) {
@@ -94,11 +109,11 @@ Written by \`${command}\`. Do not edit.
 
 A mutant is the contracts with one small wrongness: a check deleted, a comparison flipped or moved by one, a term of a condition
 dropped, a send or reserve mode changed, a constant changed, a statement deleted, arguments swapped. It is *killed* when a test
-fails with it, *equivalent* when the compiler makes the same code of it, *refused* when the compiler makes none. Every mutant
+fails with it or with one contract that has it, *equivalent* when the compiler makes the same code of it, *refused* when the compiler makes none. Every mutant
 that *survived* all tests is explained below, one by one; the command fails for one that is not. Mutants are made from the
 compiler's own syntax tree and tried in memory; seconds are processor time in the trials, on two shared cores.
 
-All ${tried.length} mutants were tried: no sample, no seed.
+${waiting(tried, all)}
 
 ${table('file', rows(tried, (m) => m.file))}
 

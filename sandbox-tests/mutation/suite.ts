@@ -17,6 +17,9 @@ export type Test = {
     milliseconds: number;
 };
 
+/** What a test does on the contracts as they are, so that another process need not run it to know. */
+export type Known = { name: string; uses: string[]; milliseconds: number };
+
 /** Files that test the tools or what is committed, not what a contract does. */
 const NOT_BEHAVIOUR = /^(trace|mutation|gas|network|lint)\./;
 
@@ -68,8 +71,8 @@ export class Suite {
         private readonly codes: Codes,
     ) {}
 
-    /** Loads the files and runs each test once on the contracts as they are; all must pass. */
-    static async load(contracts: readonly string[], files: readonly string[]): Promise<Suite> {
+    /** Loads the files, and runs each test that is not known yet once on the contracts as they are; all must pass. */
+    static async load(contracts: readonly string[], files: readonly string[], known: readonly Known[] = []): Promise<Suite> {
         const codes = new Codes(contracts);
         const collected: { name: string; file: string; run: () => unknown }[] = [];
         let current = '';
@@ -91,7 +94,13 @@ export class Suite {
         (Module as unknown as { _load: unknown })._load = load;
 
         const suite = new Suite([], codes);
+        const facts = new Map(known.map((k) => [k.name, k]));
         for (const { name, file, run } of collected) {
+            const fact = facts.get(name);
+            if (fact) {
+                suite.tests.push({ name, file, run, uses: new Set(fact.uses), milliseconds: fact.milliseconds });
+                continue;
+            }
             codes.use(new Map());
             const start = performance.now();
             const failure = await attempt(run);
@@ -99,6 +108,10 @@ export class Suite {
             suite.tests.push({ name, file, run, uses: new Set(codes.asked), milliseconds: performance.now() - start });
         }
         return suite;
+    }
+
+    known(): Known[] {
+        return this.tests.map(({ name, uses, milliseconds }) => ({ name, uses: [...uses], milliseconds }));
     }
 
     /** The first of these tests that fails with the changed contracts. */

@@ -1,5 +1,6 @@
 // One mutant's trial: compile what its file is part of, put it into the contracts that deploy it, run the tests that use
-// any of them until one fails.
+// any of them until one fails. A file that several contracts are made of is compiled for the smallest of them first: when a test
+// that looks at that one fails, the others need not be compiled.
 import { Cell } from '@ton/core';
 import { CompileError, Compiler, relink } from './compile';
 import { Mutant, apply } from './operators';
@@ -16,6 +17,9 @@ export type Outcome =
     /** The compiler refuses it. */
     | { status: 'refused'; why: string };
 
+/** Tests that may answer before the next contract is compiled. */
+const EARLY = 12;
+
 export class Trials {
     private readonly compiler: Compiler;
     /** Who killed before, the latest first: by function, then by file. */
@@ -30,17 +34,35 @@ export class Trials {
     }
 
     async run(mutant: Mutant): Promise<Outcome> {
-        let changed: Map<string, Cell>;
-        try {
-            changed = await this.codes(mutant);
-        } catch (e) {
-            if (!(e instanceof CompileError)) throw e;
-            return { status: 'refused', why: e.message.split('\n')[0] };
+        const sources = apply(mutant, this.sources);
+        const concerned = this.all
+            .map((project) => ({ project, files: closure(project.path, this.sources) }))
+            .filter(({ files }) => files.has(mutant.file))
+            .map(({ project, files }) => ({ project, size: [...files].reduce((sum, file) => sum + (this.sources.get(file)?.length ?? 0), 0) }))
+            .sort((a, b) => a.size - b.size);
+        const own = new Map<string, Cell>();
+        for (const [i, { project }] of concerned.entries()) {
+            try {
+                const variant = await this.compiler.variant(project.name, sources);
+                if (!variant) continue;
+                own.set(project.name, variant.cell);
+            } catch (e) {
+                if (!(e instanceof CompileError)) throw e;
+                return { status: 'refused', why: e.message.split('\n')[0] };
+            }
+            if (i + 1 === concerned.length) break;
+            const early = await this.linked(own);
+            const killer = await this.suite.killer(early, this.order(mutant, new Set(early.keys())).slice(0, EARLY));
+            if (killer) return this.killed(mutant, killer);
         }
+        const changed = await this.linked(own);
         if (changed.size === 0) return { status: 'equivalent' };
         const order = this.order(mutant, new Set(changed.keys()));
         const killer = await this.suite.killer(changed, order);
-        if (!killer) return { status: 'survived', tests: order.length };
+        return killer ? this.killed(mutant, killer) : { status: 'survived', tests: order.length };
+    }
+
+    private killed(mutant: Mutant, killer: Test): Outcome {
         for (const key of [`${mutant.file}|${mutant.where}`, mutant.file]) {
             const known = this.killers.get(key) ?? [];
             this.killers.set(key, [killer, ...known.filter((t) => t !== killer)]);
@@ -48,15 +70,8 @@ export class Trials {
         return { status: 'killed', by: killer.name, file: killer.file };
     }
 
-    /** The contracts that come out different, by name. */
-    private async codes(mutant: Mutant): Promise<Map<string, Cell>> {
-        const sources = apply(mutant, this.sources);
-        const own = new Map<string, Cell>();
-        for (const project of this.all) {
-            if (!closure(project.path, this.sources).has(mutant.file)) continue;
-            const variant = await this.compiler.variant(project.name, sources);
-            if (variant) own.set(project.name, variant.cell);
-        }
+    /** The contracts that come out different, by name, when these have changed themselves. */
+    private async linked(own: ReadonlyMap<string, Cell>): Promise<Map<string, Cell>> {
         const changed = new Map<string, Cell>();
         if (own.size === 0) return changed;
         const linked = async (name: string): Promise<Cell> => {

@@ -1,12 +1,12 @@
 // A process of the pool: holds compiler and tests warm and answers one mutant after the other.
 import { Mutant } from './operators';
 import { projects, readSources } from './sources';
-import { Suite } from './suite';
+import { Known, Suite } from './suite';
 import { Outcome, Trials } from './trial';
 
-export type Ask = { kind: 'load'; contracts: string[]; files: string[] } | { kind: 'try'; mutant: Mutant };
+export type Ask = { kind: 'load'; contracts: string[]; files: string[]; known: Known[] } | { kind: 'try'; mutant: Mutant };
 export type Answer =
-    | { kind: 'loaded'; tests: number; milliseconds: number }
+    | { kind: 'loaded'; known: Known[]; milliseconds: number }
     | { kind: 'tried'; key: string; outcome: Outcome; milliseconds: number }
     | { kind: 'broken'; why: string };
 
@@ -16,9 +16,9 @@ let trials: Trials | undefined;
 async function hear(ask: Ask): Promise<void> {
     const start = performance.now();
     if (ask.kind === 'load') {
-        const suite = await Suite.load(ask.contracts, ask.files);
+        const suite = await Suite.load(ask.contracts, ask.files, ask.known);
         trials = new Trials(projects(), readSources(), suite);
-        say({ kind: 'loaded', tests: suite.tests.length, milliseconds: performance.now() - start });
+        say({ kind: 'loaded', known: suite.known(), milliseconds: performance.now() - start });
         return;
     }
     if (!trials) throw new Error('asked to try a mutant before the tests were loaded');
