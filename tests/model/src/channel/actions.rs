@@ -339,7 +339,11 @@ fn spoiled(mut signature: [u8; 64], flaw: Flaw, rng: &mut Rng) -> [u8; 64] {
 /// The payee, or anybody, claims with enough money for everything.
 pub fn claim(world: &ChannelWorld, place: usize, who: usize, voucher: &Signed) -> Message {
     let model = &world.channels[place].model;
-    let body = Writer::op(op::CLAIM).uint(u128::from(voucher.signature[0] % 64), 64).signature(&voucher.signature).cell(voucher.cell.clone()).end();
+    let body = Writer::op(op::CLAIM)
+        .uint(u128::from(voucher.signature[0] % 64), 64)
+        .signature(&voucher.signature)
+        .cell(voucher.cell.clone())
+        .end();
     // Should storage have eaten into the deposit, this makes good for it.
     message(world, place, who, 20 * CENT + model.left(), body)
 }

@@ -2,8 +2,8 @@
 
 use cocoon_wrappers::AbiError;
 use cocoon_wrappers::generated::registry::{DeprecateEntry, RemoveEntry, RevokeEntry};
-use cocoon_wrappers::generated::shared::*;
 use cocoon_wrappers::generated::shared::Action as GovernorAction;
+use cocoon_wrappers::generated::shared::*;
 use tycho_types::cell::{Cell, CellFamily, HashBytes};
 use tycho_types::models::StdAddr;
 use tycho_types::num::Tokens;
@@ -362,8 +362,8 @@ fn any_register(world: &DaoWorld, who: usize, rng: &mut Rng) -> Message {
     let free = state.staying.into_inner().saturating_sub(state.bonded.into_inner());
     let bond = match rng.below(8) {
         0 => known,
-        1 => known + free,
-        2 => known + free + 1,
+        1..=3 => known + free,
+        4 => known + free + 1,
         _ => known + 1 + rng.magnitude(31),
     };
     let body = RegisterNode {
@@ -406,7 +406,8 @@ fn commit(world: &mut DaoWorld, who: usize, rng: &mut Rng) -> Message {
     let reporter = world.people[who].address.clone();
     let salt = rng.bytes32();
     let report = Report::new(&world.fault_code, &target, &reporter, faults::commitment(&reporter, &salt, &proof));
-    let mut message = plain(world, who, &report.address, faults::COMMIT_VALUE, Writer::op(faults::op::COMMIT).uint(1, 64).end());
+    let mut message =
+        plain(world, who, &report.address, faults::COMMIT_VALUE, Writer::op(faults::op::COMMIT).uint(1, 64).end());
     message.dst = report.address.clone();
     message.init = Some(report.init.clone());
     match rng.below(12) {
@@ -568,6 +569,7 @@ fn pause(world: &DaoWorld, rng: &mut Rng) -> u32 {
         }
         14 if rng.chance(30) => rng.below(20_000) as u32,
         15 if rng.chance(4) => 7 * 86_400,
+        16 if rng.chance(3) => 365 * 86_400 * (1 + rng.below(4) as u32),
         _ => rng.below(100) as u32,
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use cocoon_wrappers::generated::shared::{CastVote, ExecuteProposal, SetGovernorParams};
+use cocoon_wrappers::generated::shared::{CastVote, Deposit, ExecuteProposal, SetGovernorParams};
 use tycho_types::models::StdAddr;
 
 use crate::cells::ton;
@@ -13,6 +13,7 @@ use crate::run::Failure;
 use super::DaoWorld;
 use super::net::Model;
 use super::proposal::Status;
+use super::stake::RESERVE;
 
 /// What happened, as far as invariants speak of the past.
 #[derive(Clone, Default, Debug)]
@@ -42,6 +43,10 @@ impl DaoWorld {
                 if *times > 1 {
                     return broken("G6 is broken: a proposal was executed twice".to_owned());
                 }
+            }
+            // The depositor restores what storage took.
+            Some(Deposit::OP) if !message.bounced => {
+                self.net.storage.remove(&message.dst);
             }
             _ => {}
         }
@@ -101,9 +106,14 @@ impl DaoWorld {
             if sum != held || stake.state.bonded > stake.state.staying || short {
                 return Err(Failure::new(format!("the books of an account are uneven: {:?}", stake.state)));
             }
-            // Storage of the few days that a run takes is far below the reserve.
-            if balance < held {
-                return Err(Failure::new(format!("stake is missing: {} of {}", ton(balance), ton(held))));
+            // Storage takes from the reserve first; nothing else takes from either.
+            let storage = self.net.storage.get(&stake.address).copied().unwrap_or_default();
+            if stake.state.next_lot > 0 && balance + storage < held + RESERVE {
+                let (there, storage) = (ton(balance), ton(storage));
+                return Err(Failure::new(format!(
+                    "stake is missing: {there} of {}, {storage} cost storage",
+                    ton(held)
+                )));
             }
         }
         Ok(())

@@ -68,8 +68,8 @@ pub struct DaoWorld {
 
 /// What a long run must have seen at least once.
 pub const EXPECTED: &[(&str, &[Ending])] = {
-    use Ending::{Done, NoAction, NoContract, NoGas, Refused};
     use crate::faults::code as f;
+    use Ending::{Done, NoAction, NoContract, NoGas, Refused};
     use governor::code as g;
     use proposal::code as p;
     use stake::code as s;
@@ -103,10 +103,7 @@ pub const EXPECTED: &[(&str, &[Ending])] = {
                 Refused(s::BONDED),
             ],
         ),
-        (
-            "Withdraw",
-            &[Done, Refused(s::LOW_VALUE), Refused(s::NOT_OWNER), Refused(s::NO_LOT), Refused(s::LOT_LOCKED)],
-        ),
+        ("Withdraw", &[Done, Refused(s::LOW_VALUE), Refused(s::NOT_OWNER), Refused(s::NO_LOT), Refused(s::LOT_LOCKED)]),
         ("Propose", &[Done, Refused(s::LOW_VALUE), Refused(s::NOT_OWNER), Refused(s::NO_WEIGHT)]),
         (
             "SubmitProposal",
@@ -165,15 +162,9 @@ pub const EXPECTED: &[(&str, &[Ending])] = {
         ("bounced SubmitProposal", &[Done]),
         ("bounced CastVote", &[Done]),
         ("bounced ExecuteProposal", &[Done]),
-        (
-            "Unbond",
-            &[Refused(s::LOT_TOO_SMALL), Refused(s::LOT_TOO_LARGE), Refused(s::TOO_MANY_LOTS)],
-        ),
+        ("Unbond", &[Refused(s::LOT_TOO_SMALL), Refused(s::LOT_TOO_LARGE), Refused(s::TOO_MANY_LOTS)]),
         ("Withdraw", &[Refused(s::BONDED)]),
-        (
-            "CommitFault",
-            &[Done, Refused(f::LOW_VALUE), Refused(f::NOT_REPORTER), Refused(f::COMMITTED)],
-        ),
+        ("CommitFault", &[Done, Refused(f::LOW_VALUE), Refused(f::NOT_REPORTER), Refused(f::COMMITTED)]),
         (
             "RevealFault",
             &[
@@ -347,12 +338,7 @@ impl DaoWorld {
         }
     }
 
-    fn deliver(
-        &mut self,
-        name: &'static str,
-        message: Message,
-        coverage: &mut Coverage,
-    ) -> Result<(), Failure> {
+    fn deliver(&mut self, name: &'static str, message: Message, coverage: &mut Coverage) -> Result<(), Failure> {
         let before = self.net.models.get(&message.dst).cloned();
         let done = self.net.deliver(name, &message, &self.people, coverage)?;
         for address in self.net.opened.drain(..) {

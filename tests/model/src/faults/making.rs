@@ -26,7 +26,8 @@ fn network(rng: &mut Rng) -> i32 {
 
 /// A receipt that a node signs.
 fn receipt(node: &Person, number: u64, channel: &StdAddr, time: u32, image: &[u8; 32], rng: &mut Rng) -> Cell {
-    let content = Writer::default().word(&[1; 32]).word(&[rng.below(4) as u8; 32]).word(&[rng.below(3) as u8; 32]).end();
+    let content =
+        Writer::default().word(&[1; 32]).word(&[rng.below(4) as u8; 32]).word(&[rng.below(3) as u8; 32]).end();
     let terms = Writer::default().word(image).uint(0, 64).end();
     let body = Writer::op(if rng.chance(2) { op::VOUCHER } else { op::RECEIPT })
         .int32(network(rng))

@@ -17,7 +17,9 @@ use crate::rng::Rng;
 
 use super::RegistryWorld;
 use super::model::{EVIDENCE_VALUE, Genesis, Registry, rebuild, suspension};
-use super::model::{MAX_BANNED, MAX_FORMER, MAX_IMAGES, MAX_MODELS, MAX_PROXIES, MAX_REBUILDERS, MIN_VALUE, PROXY_FEE, proxy_auth};
+use super::model::{
+    MAX_BANNED, MAX_FORMER, MAX_IMAGES, MAX_MODELS, MAX_PROXIES, MAX_REBUILDERS, MIN_VALUE, PROXY_FEE, proxy_auth,
+};
 
 /// One step.
 pub enum Action {
@@ -87,7 +89,8 @@ fn version(number: u64) -> Code {
 pub fn genesis(people: &[Person], params: RegistryParams, roots: u64, rng: &mut Rng) -> Genesis {
     let keys = |from: usize, to: usize| people[from..to].iter().map(|p| HashBytes(p.public()));
     let count = 1 + rng.index(3);
-    let mut council = Council { threshold: rng.below(3) as u8 + 1, members: keys(2, 5).map(|key| (key, true)).collect() };
+    let mut council =
+        Council { threshold: rng.below(3) as u8 + 1, members: keys(2, 5).map(|key| (key, true)).collect() };
     if rng.chance(10) {
         council = Council { threshold: 0, members: BTreeMap::new() };
     }
@@ -203,7 +206,12 @@ pub fn governed(now: u32, people: &[Person], registry: Option<&Registry>, rng: &
     let (source_commit, recipe_hash) = (HashBytes(rng.bytes32()), HashBytes(rng.bytes32()));
     let (name, body) = match rng.below(56) {
         40..=42 => {
-            let body = LiftSuspension { query_id, kind: kind(rng), id: suspended(registry, now, some, rng), reason: text(rng) };
+            let body = LiftSuspension {
+                query_id,
+                kind: kind(rng),
+                id: suspended(registry, now, some, rng),
+                reason: text(rng),
+            };
             ("LiftSuspension", body.to_cell())
         }
         43..=45 => {
@@ -219,7 +227,8 @@ pub fn governed(now: u32, people: &[Person], registry: Option<&Registry>, rng: &
             ("SetCouncil", SetCouncil { query_id, threshold, members }.to_cell())
         }
         46..=49 => {
-            let key = if rng.chance(75) { HashBytes(people[rng.index(people.len())].public()) } else { id(rng.below(20)) };
+            let key =
+                if rng.chance(75) { HashBytes(people[rng.index(people.len())].public()) } else { id(rng.below(20)) };
             ("SetRebuilder", SetRebuilder { query_id, key, allowed: rng.chance(70) }.to_cell())
         }
         50 | 51 => ("SetRebuildThreshold", SetRebuildThreshold { query_id, threshold: rng.below(4) as u8 }.to_cell()),
@@ -305,12 +314,8 @@ fn rebuilds(people: &[Person], statement: &Cell, rng: &mut Rng) -> BTreeMap<Hash
 
 fn suspended(registry: Option<&Registry>, now: u32, other: HashBytes, rng: &mut Rng) -> HashBytes {
     let images = registry.map(|registry| &registry.state.images);
-    let found: Vec<HashBytes> = images
-        .into_iter()
-        .flatten()
-        .filter(|(_, entry)| entry.life.suspended_until > now)
-        .map(|(id, _)| *id)
-        .collect();
+    let found: Vec<HashBytes> =
+        images.into_iter().flatten().filter(|(_, entry)| entry.life.suspended_until > now).map(|(id, _)| *id).collect();
     if found.is_empty() || rng.chance(15) { other } else { *rng.pick(&found) }
 }
 
@@ -387,7 +392,8 @@ fn settled(world: &RegistryWorld, who: usize, rng: &mut Rng) -> Message {
         terms,
         evidence: cell(evidence.to_cell()),
     };
-    let mut message = plain(world, who, *rng.pick(&[EVIDENCE_VALUE, EVIDENCE_VALUE, TON, EVIDENCE_VALUE - 1]), cell(body.to_cell()));
+    let mut message =
+        plain(world, who, *rng.pick(&[EVIDENCE_VALUE, EVIDENCE_VALUE, TON, EVIDENCE_VALUE - 1]), cell(body.to_cell()));
     if rng.chance(95) {
         message.src = channel;
     }
@@ -414,13 +420,8 @@ fn accuse(world: &RegistryWorld, who: usize, rng: &mut Rng) -> Message {
     let reporter = world.people[who].address.clone();
     let commitment = faults::commitment(&reporter, &[1; 32], &proof);
     let report = Report::new(&model.fault_code, &world.registry, &reporter, commitment);
-    let body = Writer::op(faults::op::PROVE)
-        .uint(6, 64)
-        .address(&reporter)
-        .word(&commitment)
-        .uint(1, 32)
-        .cell(proof)
-        .end();
+    let body =
+        Writer::op(faults::op::PROVE).uint(6, 64).address(&reporter).word(&commitment).uint(1, 32).cell(proof).end();
     let mut message = plain(world, who, TON / 2, body);
     if rng.chance(95) {
         message.src = report.address;

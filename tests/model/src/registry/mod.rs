@@ -38,7 +38,8 @@ pub struct RegistryWorld {
 /// What a long run must have seen at least once.
 pub const EXPECTED: &[(&str, &[Ending])] = {
     use Ending::{Done, NoAction, NoContract, NoGas, Refused};
-    const GOVERNED: &[Ending] = &[Done, Refused(code::NOT_GOVERNOR), Refused(code::LOW_VALUE), Refused(code::NOT_READY)];
+    const GOVERNED: &[Ending] =
+        &[Done, Refused(code::NOT_GOVERNOR), Refused(code::LOW_VALUE), Refused(code::NOT_READY)];
     &[
         ("SetUpRegistry", &[Done, NoGas, NoAction, NoContract, Refused(code::BAD_PARAMS), Refused(code::FULL)]),
         ("Gift", &[Done, Refused(code::NOT_READY)]),

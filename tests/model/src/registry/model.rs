@@ -223,7 +223,8 @@ impl Registry {
             successor: None,
             successor_from: 0,
         };
-        let init = StateInit { code: Some(codes.registry.clone()), data: Some(cell(state.to_cell())), ..Default::default() };
+        let init =
+            StateInit { code: Some(codes.registry.clone()), data: Some(cell(state.to_cell())), ..Default::default() };
         let (record_code, fault_code) = (codes.reputation.clone(), codes.fault.clone());
         Self { state, address: address_of(&init), init, record_code, fault_code }
     }
@@ -532,7 +533,14 @@ impl Registry {
         }
     }
 
-    fn check_proxy(&self, call: &Call<'_>, key: &HashBytes, signature: &[u8; 64], endpoint: &str, reasons: &mut Reasons) {
+    fn check_proxy(
+        &self,
+        call: &Call<'_>,
+        key: &HashBytes,
+        signature: &[u8; 64],
+        endpoint: &str,
+        reasons: &mut Reasons,
+    ) {
         reasons.when(!good_text(endpoint), code::BAD_TEXT);
         let auth = proxy_auth(&self.address, call.sender, key);
         reasons.when(!is_signed(&auth, signature, &key.0), code::BAD_SIGNATURE);
