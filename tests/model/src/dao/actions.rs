@@ -62,12 +62,14 @@ pub fn choose(world: &mut DaoWorld, rng: &mut Rng) -> Action {
     let now = world.net.chain.now;
     let some = |status: Status| (0..world.proposals.len()).any(|place| world.proposal(place).status(now) == status);
     let (voting, ready) = (some(Status::Active), some(Status::Ready));
+    let due = (0..world.people.len())
+        .any(|who| world.account(who).state.lots.values().any(|lot| lot.release_at.abs_diff(now) < 2));
     let kind = rng.weighted(&[
         (1, Kind::SetUp),
         (2, Kind::Gift),
         (13, Kind::Deposit),
         (4, Kind::Unbond),
-        (6, Kind::Withdraw),
+        (if due { 40 } else { 6 }, Kind::Withdraw),
         (if voting { 4 } else { 12 }, Kind::Propose),
         (if voting { 45 } else { 6 }, Kind::Vote),
         (if ready { 14 } else { 3 }, Kind::Execute),
@@ -94,7 +96,7 @@ pub fn choose(world: &mut DaoWorld, rng: &mut Rng) -> Action {
         Kind::Gift => ("Gift", plain(world, who, &world.governor, rng.magnitude(36), Cell::empty_cell())),
         Kind::Deposit => ("Deposit", any_deposit(world, who, rng)),
         Kind::Unbond => ("Unbond", any_unbond(world, who, rng)),
-        Kind::Withdraw => ("Withdraw", owners(world, who, withdraw(world, who, some_lot(world, who, rng)), rng)),
+        Kind::Withdraw => ("Withdraw", any_withdraw(world, who, rng)),
         Kind::Propose => ("Propose", any_proposal(world, who, rng)),
         Kind::Vote => ("Vote", any_vote(world, who, rng)),
         Kind::Execute | Kind::Close if world.proposals.is_empty() => return Action::Wait(10),
@@ -216,6 +218,16 @@ fn any_unbond(world: &DaoWorld, who: usize, rng: &mut Rng) -> Message {
 /// The owner withdraws a lot.
 pub fn withdraw(world: &DaoWorld, who: usize, lot: u32) -> Message {
     own(world, who, MIN_VALUE, Withdraw { query_id: 4, lot }.to_cell())
+}
+
+/// Rather a lot that may leave since this second, or from the next one on.
+fn any_withdraw(world: &DaoWorld, who: usize, rng: &mut Rng) -> Message {
+    let now = world.net.chain.now;
+    let all = (0..world.people.len()).flat_map(|who| world.account(who).state.lots.iter().map(move |lot| (who, lot)));
+    let due: Vec<(usize, u32)> =
+        all.filter(|(_, (_, lot))| lot.release_at.abs_diff(now) < 2).map(|(who, (lot, _))| (who, *lot)).collect();
+    let (who, lot) = if due.is_empty() || rng.chance(10) { (who, some_lot(world, who, rng)) } else { *rng.pick(&due) };
+    owners(world, who, withdraw(world, who, lot), rng)
 }
 
 fn any_proposal(world: &DaoWorld, who: usize, rng: &mut Rng) -> Message {
@@ -562,13 +574,14 @@ fn pause(world: &DaoWorld, rng: &mut Rng) -> u32 {
         }
         10 => until((world.governor().epoch(now) + 1) * 600, rng),
         12 | 13 if !world.reports.is_empty() => 58 + rng.below(5) as u32,
-        11 => {
-            let who = rng.index(world.people.len());
-            let lots = world.account(who).state.lots.values().map(|lot| lot.release_at).max();
-            until(lots.unwrap_or_default(), rng)
+        11 | 15 => {
+            // The next lot that may leave.
+            let lots = (0..world.people.len()).flat_map(|who| world.account(who).state.lots.values());
+            let next = lots.map(|lot| lot.release_at).filter(|time| *time > now).min();
+            until(next.unwrap_or_default(), rng)
         }
         14 if rng.chance(30) => rng.below(20_000) as u32,
-        15 if rng.chance(4) => 7 * 86_400,
+        17 if rng.chance(4) => 7 * 86_400,
         16 if rng.chance(3) => 365 * 86_400 * (1 + rng.below(4) as u32),
         _ => rng.below(100) as u32,
     }

@@ -28,7 +28,8 @@ const MAX_ACTION_CELLS: usize = 512;
 const MAX_METADATA_CELLS: usize = 64;
 const EXECUTE_BASE: u128 = 10 * CENT;
 const EXECUTE_PER_ACTION: u128 = CENT;
-const MAX_PERIOD: u32 = 90 * 86_400;
+/// Longest period, in seconds.
+pub const MAX_PERIOD: u32 = 90 * 86_400;
 
 /// Error codes.
 pub mod code {

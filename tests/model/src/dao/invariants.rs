@@ -21,7 +21,7 @@ pub struct Ledger {
     /// Votes counted: proposal and owner.
     votes: BTreeMap<(StdAddr, StdAddr), u32>,
     /// Executions: proposal.
-    executed: BTreeMap<StdAddr, u32>,
+    pub(super) executed: BTreeMap<StdAddr, u32>,
 }
 
 impl DaoWorld {

@@ -6,6 +6,8 @@ pub mod invariants;
 pub mod net;
 pub mod proposal;
 pub mod stake;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 
@@ -385,7 +387,15 @@ impl DaoWorld {
                 self.deliver("Unbond", message, coverage)?;
                 self.arrive_all(&mut Rng::new(1), coverage)?;
             }
-            self.net.chain.now += self.account(who).state.unbonding_delay;
+            // Lots may leave under different rules; none is locked for longer than the rules can ever say.
+            let state = &self.account(who).state;
+            let released = state.lots.values().map(|lot| lot.release_at).max().unwrap_or_default();
+            let answered = state.nodes.values().map(|node| node.retired_at + state.unbonding_delay).max();
+            let until = released.max(answered.unwrap_or_default());
+            if until > self.net.chain.now + 4 * governor::MAX_PERIOD {
+                return Err(Failure::new(format!("stake is locked until {until}: {state:?}")));
+            }
+            self.net.chain.now = self.net.chain.now.max(until);
             for lot in &lots {
                 let message = actions::withdraw(self, who, *lot);
                 self.deliver("Withdraw", message, coverage)?;
