@@ -1,6 +1,7 @@
 //! What people do with the DAO.
 
 use cocoon_wrappers::AbiError;
+use cocoon_wrappers::generated::governor;
 use cocoon_wrappers::generated::registry::{DeprecateEntry, RemoveEntry, RevokeEntry};
 use cocoon_wrappers::generated::shared::Action as GovernorAction;
 use cocoon_wrappers::generated::shared::*;
@@ -314,6 +315,17 @@ pub fn spoil(params: &mut GovernorParams, rng: &mut Rng) {
     }
 }
 
+/// Writes something where only stakes and votes may write.
+pub fn soil(state: &mut governor::Data, registry: &StdAddr, rng: &mut Rng) {
+    // The contract does not look at `epoch` and `proposals` yet: docs/fuzzing.md.
+    match rng.below(4) {
+        0 => state.total = Tokens::new(1),
+        1 => state.joining = Tokens::new(1),
+        2 => state.leaving = Tokens::new(1),
+        _ => state.registry = Some(registry.clone()),
+    }
+}
+
 fn any_vote(world: &DaoWorld, who: usize, rng: &mut Rng) -> Message {
     let now = world.net.chain.now;
     let (address, snapshot, last_end) = if world.proposals.is_empty() || rng.chance(3) {
@@ -509,8 +521,13 @@ fn forged(world: &DaoWorld, who: usize, rng: &mut Rng) -> (&'static str, Message
         }
         4 => ("ExitConfirmed", account, ExitConfirmed { query_id, lot, exit_from: 1, unbonding_delay: 0 }.to_cell()),
         5 => {
-            let body = SetGovernorParams { query_id, params: rules(rng) };
-            ("SetGovernorParams", &world.governor, body.to_cell())
+            let body = cell(SetGovernorParams { query_id, params: rules(rng) }.to_cell());
+            let mut message = plain(world, who, &world.governor, TON, body);
+            if rng.chance(70) {
+                // As if a vote had said so.
+                message.src = world.governor.clone();
+            }
+            return ("SetGovernorParams", message);
         }
         6 => {
             let actions = bundle(world, rng);

@@ -220,7 +220,11 @@ impl World for DaoWorld {
         if rng.chance(5) {
             actions::spoil(&mut params, &mut rng);
         }
-        let governor = Governor::new(codes, 600, params);
+        let mut governor = Governor::new(codes, 600, params);
+        if rng.chance(3) {
+            actions::soil(&mut governor.state, &people[0].address, &mut rng);
+            governor = Governor::with_state(codes, governor.state);
+        }
         let mut models = BTreeMap::new();
         let mut accounts = vec![];
         for person in &people {

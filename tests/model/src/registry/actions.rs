@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use cocoon_wrappers::generated::pay_channel::{ChannelTerms, Evidence};
-use cocoon_wrappers::generated::registry::*;
+use cocoon_wrappers::generated::registry::{self, *};
 use tycho_types::cell::{Cell, CellFamily, HashBytes};
 use tycho_types::models::StdAddr;
 use tycho_types::num::Tokens;
@@ -114,6 +114,47 @@ pub fn spoil_genesis(genesis: &mut Genesis, rng: &mut Rng) {
         2 => genesis.council.threshold = 4,
         3 => genesis.council.threshold = 0,
         _ => genesis.council.members = (0..16).map(|i| (id(i), true)).collect(),
+    }
+}
+
+/// Writes something where only votes and owners of proxies may write.
+pub fn soil(state: &mut registry::Data, owner: &StdAddr, rng: &mut Rng) {
+    let life = Life {
+        status: 1,
+        active_from: 1,
+        sunset: 0,
+        changed_at: 1,
+        reason: "first".to_owned(),
+        scheduled_at: 1,
+        suspended_until: 0,
+    };
+    let (source_commit, recipe_hash) = (HashBytes::ZERO, HashBytes::ZERO);
+    match rng.below(9) {
+        0 => state.bonded = Tokens::new(1),
+        1 => {
+            let image = ImageEntry { role: 1, source_commit, recipe_hash, rebuilds: BTreeMap::new(), life };
+            state.images.insert(id(0), image);
+        }
+        2 => {
+            let model = ModelEntry { source_commit, recipe_hash, name: "m".to_owned(), life };
+            state.models.insert(id(0), model);
+        }
+        3 => {
+            let endpoint = "somewhere".to_owned();
+            let proxy = ProxyEntry { node_key: id(1), bond: Tokens::new(1), since: 1, unbonding_at: 0, endpoint };
+            state.proxies.insert(owner.clone(), proxy);
+        }
+        4 => {
+            state.tcb.banned.insert(id(0), 1);
+        }
+        5 => {
+            let former = FormerCode { depth: 1, accepted_until: u32::MAX };
+            state.former_channels.insert(id(0), former);
+        }
+        6 => state.successor = Some(owner.clone()),
+        7 => state.successor_from = 1,
+        // This is no more than a figure that set-up writes anyway.
+        _ => state.counts.images = 200,
     }
 }
 

@@ -173,7 +173,11 @@ impl World for RegistryWorld {
         if rng.chance(5) {
             actions::spoil_genesis(&mut genesis, &mut rng);
         }
-        let registry = Registry::new(codes, &people[0].address, genesis);
+        let mut registry = Registry::new(codes, &people[0].address, genesis);
+        if rng.chance(3) {
+            actions::soil(&mut registry.state, &people[5].address, &mut rng);
+            registry = Registry::with_state(codes, registry.state);
+        }
         let address = registry.address.clone();
         let models = BTreeMap::from([(address.clone(), Model::Registry(Box::new(registry)))]);
         let net = Net::new(codes.chain()?, models, story);
