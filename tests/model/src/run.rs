@@ -77,7 +77,7 @@ impl Story {
 /// The steps of a run.
 pub fn steps_of(seed: u64, count: usize) -> Vec<u64> {
     let mut rng = Rng::new(seed);
-    (0..count).map(|_| rng.next()).collect()
+    (0..count).map(|_| rng.number()).collect()
 }
 
 /// Carries out a run. A failure tells after how many steps.

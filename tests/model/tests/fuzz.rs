@@ -21,7 +21,7 @@ fn short_run<W: World>(steps: u64, expected: &[(&'static str, &[Ending])]) {
     let mut coverage = Coverage::default();
     let mut seeds = Rng::new(seed());
     while coverage.steps < steps {
-        if let Err(found) = run::search::<W>(&codes, seeds.next(), 250, &mut coverage) {
+        if let Err(found) = run::search::<W>(&codes, seeds.number(), 250, &mut coverage) {
             panic!("{found}\nfound with COCOON_FUZZ_SEED={}", seed());
         }
     }

@@ -65,19 +65,20 @@ pub fn choose(world: &mut DaoWorld, rng: &mut Rng) -> Action {
     let (voting, ready) = (some(Status::Active), some(Status::Ready));
     let due = (0..world.people.len())
         .any(|who| world.account(who).state.lots.values().any(|lot| lot.release_at.abs_diff(now) < 2));
+    let (votes, nodes) = if world.of_nodes { (0, 4) } else { (1, 1) };
     let kind = rng.weighted(&[
         (1, Kind::SetUp),
         (2, Kind::Gift),
         (13, Kind::Deposit),
-        (4, Kind::Unbond),
+        (4 * nodes, Kind::Unbond),
         (if due { 40 } else { 6 }, Kind::Withdraw),
-        (if voting { 4 } else { 12 }, Kind::Propose),
-        (if voting { 45 } else { 6 }, Kind::Vote),
-        (if ready { 14 } else { 3 }, Kind::Execute),
-        (3, Kind::Close),
-        (6, Kind::Register),
-        (3, Kind::Retire),
-        (3, Kind::Forget),
+        (votes * if voting { 4 } else { 12 }, Kind::Propose),
+        (votes * if voting { 45 } else { 6 }, Kind::Vote),
+        (votes * if ready { 14 } else { 3 }, Kind::Execute),
+        (3 * votes, Kind::Close),
+        (6 * nodes, Kind::Register),
+        (3 * nodes, Kind::Retire),
+        (3 * nodes, Kind::Forget),
         (6, Kind::Commit),
         (if world.reports.is_empty() { 1 } else { 10 }, Kind::Reveal),
         (5, Kind::Forged),
@@ -85,7 +86,8 @@ pub fn choose(world: &mut DaoWorld, rng: &mut Rng) -> Action {
         (8, Kind::Arrive),
         (18, Kind::Wait),
     ]);
-    let mut who = rng.index(world.people.len());
+    // Few people, so that much happens to one of them.
+    let mut who = rng.index(if world.of_nodes { 2 } else { world.people.len() });
     if matches!(kind, Kind::Propose | Kind::Vote) && rng.chance(70) {
         // Rather somebody whose word weighs.
         let epoch = world.governor().epoch(world.net.chain.now);
@@ -257,7 +259,7 @@ fn bundle(world: &DaoWorld, rng: &mut Rng) -> Cell {
             }
             // Words that only the governor's own code may say.
             4 => (world.accounts[0].clone(), Writer::op(0x5354_0011).uint(0, 64).end()),
-            5 => (world.governor.clone(), Writer::op(rng.next() as u32).end()),
+            5 => (world.governor.clone(), Writer::op(rng.number() as u32).end()),
             7..=9 => (world.registry.clone(), word_to_registry(world, rng)),
             10 if rng.chance(40) => {
                 let registry = world.registry.clone();
@@ -570,9 +572,9 @@ fn nonsense(world: &DaoWorld, who: usize, rng: &mut Rng) -> Message {
         _ => account,
     };
     let body = match rng.below(3) {
-        0 => Writer::op(rng.next() as u32).word(&rng.bytes32()).end(),
+        0 => Writer::op(rng.number() as u32).word(&rng.bytes32()).end(),
         1 => Writer::op(*rng.pick(&[Deposit::OP, Unbond::OP, CastVote::OP, AddStake::OP, Vote::OP])).end(),
-        _ => Writer::default().uint(rng.next().into(), 1 + rng.below(31) as u16).end(),
+        _ => Writer::default().uint(rng.number().into(), 1 + rng.below(31) as u16).end(),
     };
     plain(world, who, to, TON, body)
 }

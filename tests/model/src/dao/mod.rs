@@ -64,6 +64,8 @@ pub struct DaoWorld {
     pub reports: Vec<(StdAddr, [u8; 32], Cell)>,
     /// Code of reports.
     pub fault_code: Cell,
+    /// Whether people care about nodes and their bonds rather than about votes.
+    pub of_nodes: bool,
     /// What the invariants need to remember.
     ledger: Ledger,
 }
@@ -258,6 +260,7 @@ impl World for DaoWorld {
             proposals: vec![],
             reports: vec![],
             fault_code: codes.fault.clone(),
+            of_nodes: rng.chance(30),
             ledger: Ledger::default(),
         };
         world.deliver("SetUpRegistry", opening, &mut Coverage::default())?;
@@ -424,7 +427,7 @@ fn rules(rng: &mut Rng) -> GovernorParams {
         late_extension,
         timelock: *rng.pick(&[1, 600]),
         execution_window: *rng.pick(&[600, 6000]),
-        unbonding_delay: 3100 + late_extension + 600 + 1,
+        unbonding_delay: 3100 + late_extension + 600 + *rng.pick(&[1, 1, 20_000]),
         quorum_bps: *rng.pick(&[1, 2000, 5000, 10_000]),
     }
 }

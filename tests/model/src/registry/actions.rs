@@ -202,7 +202,7 @@ pub fn choose(world: &mut RegistryWorld, rng: &mut Rng) -> Action {
         96 => ("Gift", plain(world, who, TON, Cell::empty_cell())),
         _ => {
             let body = match rng.below(2) {
-                0 => Writer::op(rng.next() as u32).word(&rng.bytes32()).end(),
+                0 => Writer::op(rng.number() as u32).word(&rng.bytes32()).end(),
                 _ => Writer::op(*rng.pick(&[ProxyBondReturned::OP, 0x4348_0001, 0x5354_0001])).uint(0, 64).end(),
             };
             ("Nonsense", plain(world, who, TON, body))
@@ -308,7 +308,7 @@ pub fn governed(now: u32, people: &[Person], registry: Option<&Registry>, rng: &
         24..=27 => ("RemoveEntry", RemoveEntry { query_id, kind: kind(rng), id: some }.to_cell()),
         28..=30 => ("SetRoot", SetRoot { query_id, root: some, allowed: rng.chance(65) }.to_cell()),
         31 | 32 => ("SetPlatformBan", SetPlatformBan { query_id, platform: some, banned: rng.chance(60) }.to_cell()),
-        33 => ("SetMinTcbEvaluation", SetMinTcbEvaluation { query_id, number: rng.next() as u32 }.to_cell()),
+        33 => ("SetMinTcbEvaluation", SetMinTcbEvaluation { query_id, number: rng.number() as u32 }.to_cell()),
         34 | 35 => {
             let mut params = params(rng);
             if rng.chance(40) {

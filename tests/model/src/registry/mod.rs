@@ -287,10 +287,9 @@ pub fn invariants(before: &Registry, after: &Registry, message: &Message, now: u
         if usable(standing(life, now)) && !was_usable && !lifted {
             return broken("G3 is broken: an entry became usable at once");
         }
-        if let Some(was) = was.filter(|was| was.scheduled_at == life.scheduled_at && was.suspended_until != 0) {
-            if life.suspended_until > was.suspended_until {
-                return broken("attack 41: an entry was suspended twice in one approval");
-            }
+        let suspended = was.filter(|was| was.scheduled_at == life.scheduled_at && was.suspended_until != 0);
+        if suspended.is_some_and(|was| life.suspended_until > was.suspended_until) {
+            return broken("attack 41: an entry was suspended twice in one approval");
         }
         let fresh = was.is_none_or(|was| was.active_from != life.active_from);
         if fresh && life.active_from < now + before.state.params.activation_delay {
