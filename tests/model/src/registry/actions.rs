@@ -143,6 +143,7 @@ pub fn soil(state: &mut registry::Data, owner: &StdAddr, rng: &mut Rng) {
             let endpoint = "somewhere".to_owned();
             let proxy = ProxyEntry { node_key: id(1), bond: Tokens::new(1), since: 1, unbonding_at: 0, endpoint };
             state.proxies.insert(owner.clone(), proxy);
+            state.bonded = Tokens::new(1);
         }
         4 => {
             state.tcb.banned.insert(id(0), 1);
@@ -563,6 +564,9 @@ pub fn fill(world: &RegistryWorld, list: u64) -> Vec<(&'static str, Message)> {
 
 fn pause(world: &RegistryWorld, rng: &mut Rng) -> u32 {
     let now = world.net.chain.now;
+    if rng.chance(2) {
+        return 365 * 86_400 * (1 + rng.below(4) as u32);
+    }
     let model = world.model();
     let mut times: Vec<u32> = vec![now + rng.below(4000) as u32];
     for (kind, id) in (1..=2).flat_map(|kind| (0..12).map(move |i| (kind, id(i)))) {

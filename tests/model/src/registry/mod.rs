@@ -23,7 +23,7 @@ use crate::keys::Person;
 use crate::rng::Rng;
 use crate::run::{Failure, Story, World};
 
-use self::model::{Registry, Standing, code, standing};
+use self::model::{RESERVE, Registry, Standing, code, standing};
 
 /// The world.
 pub struct RegistryWorld {
@@ -220,6 +220,9 @@ impl World for RegistryWorld {
 
     /// Every proxy gets its bond back, with nobody's help.
     fn finish(&mut self, coverage: &mut Coverage) -> Result<(), Failure> {
+        if !self.model().state.ready {
+            return Ok(());
+        }
         for who in 0..self.people.len() {
             let owner = &self.people[who].address;
             let Some(proxy) = self.model().state.proxies.get(owner) else { continue };
@@ -258,10 +261,13 @@ impl RegistryWorld {
         if done.ending == Ending::Done && message.dst == self.registry {
             invariants(&before, self.model(), &message, self.net.chain.now)?;
         }
-        let owed = self.model().state.bonded.into_inner();
-        if message.dst == self.registry && done.receipt.after < owed {
-            let there = ton(done.receipt.after);
-            return Err(Failure::new(format!("bonds are missing: {there} of {}", ton(owed))));
+        if message.dst == self.registry && self.model().state.ready {
+            let owed = self.model().state.bonded.into_inner() + RESERVE;
+            let storage = self.net.storage.get(&self.registry).copied().unwrap_or_default();
+            if done.receipt.after + storage < owed {
+                let (there, owed, storage) = (ton(done.receipt.after), ton(owed), ton(storage));
+                return Err(Failure::new(format!("bonds are missing: {there} of {owed}, {storage} cost storage")));
+            }
         }
         Ok(())
     }

@@ -85,7 +85,7 @@ fn g4_a_revocation_without_effect_is_noticed() {
 }
 
 #[test]
-fn attack_40_a_rule_that_somebody_else_made_is_noticed() {
+fn a_rule_that_somebody_else_made_is_noticed() {
     let (before, mut message) = used();
     let mut after = before.clone();
     after.state.params.protocol_fee_bps += 1;
@@ -95,7 +95,7 @@ fn attack_40_a_rule_that_somebody_else_made_is_noticed() {
 }
 
 #[test]
-fn attack_41_a_second_suspension_of_one_approval_is_noticed() {
+fn a_second_suspension_of_one_approval_is_noticed() {
     let (mut before, message) = used();
     before.state.images.insert(HashBytes::ZERO, entry(NOW - 10));
     before.state.images.values_mut().for_each(|image| image.life.suspended_until = NOW - 5);
