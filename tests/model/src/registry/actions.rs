@@ -144,6 +144,7 @@ pub fn soil(state: &mut registry::Data, owner: &StdAddr, rng: &mut Rng) {
             let proxy = ProxyEntry { node_key: id(1), bond: Tokens::new(1), since: 1, unbonding_at: 0, endpoint };
             state.proxies.insert(owner.clone(), proxy);
             state.bonded = Tokens::new(1);
+            state.counts.proxies = 1;
         }
         4 => {
             state.tcb.banned.insert(id(0), 1);

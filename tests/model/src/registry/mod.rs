@@ -190,7 +190,7 @@ impl World for RegistryWorld {
         }
         // One of the lists is full from the beginning; seldom one of the long ones.
         let list = if rng.chance(8) { Some(4 + rng.below(2)) } else { None };
-        let list = if rng.below(100) == 0 { Some(rng.below(4)) } else { list };
+        let list = if rng.chance(2) { Some(*rng.pick(&[0, 0, 0, 1, 2, 2, 2, 3])) } else { list };
         if let Some(list) = list {
             for (name, message) in actions::fill(&world, list) {
                 world.deliver(name, message, &mut Coverage::default())?;
