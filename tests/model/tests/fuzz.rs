@@ -47,7 +47,7 @@ fn records_do_what_the_specification_says() {
 
 #[test]
 fn the_registry_does_what_the_specification_says() {
-    short_run::<RegistryWorld>(4_000, registry::EXPECTED);
+    short_run::<RegistryWorld>(6_500, registry::EXPECTED);
 }
 
 /// A world that breaks, or whose model panics, when two certain kinds of step have happened.
