@@ -129,6 +129,7 @@ pub fn soil(state: &mut registry::Data, owner: &StdAddr, rng: &mut Rng) {
         suspended_until: 0,
     };
     let (source_commit, recipe_hash) = (HashBytes::ZERO, HashBytes::ZERO);
+    state.counts = RegistryCounts { images: 1, models: 1, proxies: 1, roots: 1, banned: 1 };
     match rng.below(9) {
         0 => state.bonded = Tokens::new(1),
         1 => {
@@ -144,7 +145,6 @@ pub fn soil(state: &mut registry::Data, owner: &StdAddr, rng: &mut Rng) {
             let proxy = ProxyEntry { node_key: id(1), bond: Tokens::new(1), since: 1, unbonding_at: 0, endpoint };
             state.proxies.insert(owner.clone(), proxy);
             state.bonded = Tokens::new(1);
-            state.counts.proxies = 1;
         }
         4 => {
             state.tcb.banned.insert(id(0), 1);
@@ -155,8 +155,8 @@ pub fn soil(state: &mut registry::Data, owner: &StdAddr, rng: &mut Rng) {
         }
         6 => state.successor = Some(owner.clone()),
         7 => state.successor_from = 1,
-        // This is no more than a figure that set-up writes anyway.
-        _ => state.counts.images = 200,
+        // Figures that set-up writes anyway.
+        _ => {}
     }
 }
 
