@@ -132,7 +132,7 @@ pub struct Receipt {
 impl Receipt {
     /// True if the message had its effect.
     pub fn succeeded(&self) -> bool {
-        matches!(self.compute, Compute::Ran { exit: 0 | 1, .. }) && self.action != None && self.action == Some(Ok(()))
+        matches!(self.compute, Compute::Ran { exit: 0 | 1, .. }) && self.action == Some(Ok(()))
     }
 }
 

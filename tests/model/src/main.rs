@@ -105,7 +105,7 @@ fn main() -> ExitCode {
     let started = Instant::now();
     while coverages.iter().map(|c| c.steps).sum::<u64>() < args.steps && !worlds.is_empty() {
         for ((_, play, _), coverage) in worlds.iter().zip(&mut coverages) {
-            let seed = args.run.unwrap_or_else(|| seeds.next());
+            let seed = args.run.unwrap_or_else(|| seeds.number());
             if let Err(found) = play(&codes, &args, seed, coverage) {
                 println!("{found}");
                 println!("found with --seed {} after {} steps in all", args.seed, coverage.steps);

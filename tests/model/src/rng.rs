@@ -11,7 +11,7 @@ impl Rng {
     }
 
     /// Any number.
-    pub fn next(&mut self) -> u64 {
+    pub fn number(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -21,7 +21,7 @@ impl Rng {
 
     /// A number below `limit`, which is not zero.
     pub fn below(&mut self, limit: u64) -> u64 {
-        self.next() % limit
+        self.number() % limit
     }
 
     /// True in `percent` of 100 cases.
@@ -54,7 +54,7 @@ impl Rng {
     /// A number of any size up to `2^bits`: small ones as often as large ones.
     pub fn magnitude(&mut self, bits: u32) -> u128 {
         let width = u32::try_from(self.below(u64::from(bits) + 1)).expect("bits of a number");
-        let raw = u128::from(self.next()) << 64 | u128::from(self.next());
+        let raw = u128::from(self.number()) << 64 | u128::from(self.number());
         if width == 0 { 0 } else { raw >> (128 - width) }
     }
 
@@ -62,7 +62,7 @@ impl Rng {
     pub fn bytes32(&mut self) -> [u8; 32] {
         let mut out = [0; 32];
         for chunk in out.chunks_mut(8) {
-            chunk.copy_from_slice(&self.next().to_be_bytes());
+            chunk.copy_from_slice(&self.number().to_be_bytes());
         }
         out
     }

@@ -3,6 +3,8 @@
 //! A step is a number. What it does follows from the number and from what the world is at that moment, so that any part of
 //! a run is a run, too: that is what makes shrinking work.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use crate::code::Codes;
 use crate::coverage::Coverage;
 use crate::rng::Rng;
@@ -77,7 +79,12 @@ impl Story {
 /// The steps of a run.
 pub fn steps_of(seed: u64, count: usize) -> Vec<u64> {
     let mut rng = Rng::new(seed);
-    (0..count).map(|_| rng.next()).collect()
+    (0..count).map(|_| rng.number()).collect()
+}
+
+/// A model that panics has a fault of its own: a failure like any other, so that it is cut down and told.
+fn guarded(step: impl FnOnce() -> Result<(), Failure>) -> Result<(), Failure> {
+    catch_unwind(AssertUnwindSafe(step)).unwrap_or_else(|_| Err(Failure::new("the model panicked")))
 }
 
 /// Carries out a run. A failure tells after how many steps.
@@ -90,9 +97,9 @@ pub fn play<W: World>(
     let mut world = W::begin(codes, seed, Story::default()).map_err(|e| (0, e))?;
     for (i, step) in steps.iter().enumerate() {
         coverage.steps += 1;
-        world.step(*step, coverage).map_err(|e| (i + 1, e))?;
+        guarded(|| world.step(*step, coverage)).map_err(|e| (i + 1, e))?;
     }
-    world.finish(coverage).map_err(|e| (steps.len(), e))
+    guarded(|| world.finish(coverage)).map_err(|e| (steps.len(), e))
 }
 
 /// A failing run, made as short as possible.
@@ -187,9 +194,9 @@ pub fn retell<W: World>(codes: &Codes, seed: u64, steps: &[u64]) -> (Vec<String>
     };
     let failure = (|| {
         for step in steps {
-            world.step(*step, &mut coverage)?;
+            guarded(|| world.step(*step, &mut coverage))?;
         }
-        world.finish(&mut coverage)
+        guarded(|| world.finish(&mut coverage))
     })()
     .err();
     (world.story().lines().to_vec(), failure)

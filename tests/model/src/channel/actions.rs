@@ -244,7 +244,7 @@ fn forged_voucher(world: &mut ChannelWorld, place: usize, cumulative: u128, vali
         .maybe(evidence)
         .end();
     if flaw == Flaw::Shape {
-        cell = distorted(&cell, rng.next());
+        cell = distorted(&cell, rng.number());
     }
     let signer = if flaw == Flaw::Signer { rng.index(world.people.len()) } else { channel.payer };
     let signature = spoiled(world.people[signer].sign(&cell), flaw, rng);
@@ -287,7 +287,7 @@ fn registry(rng: &mut Rng) -> StdAddr {
 /// A cell that a careless or hostile payer puts where evidence belongs.
 fn not_quite_evidence(rng: &mut Rng) -> Cell {
     match rng.below(6) {
-        0 => distorted(&evidence(rng), rng.next()),
+        0 => distorted(&evidence(rng), rng.number()),
         1 => Writer::op(op::EVIDENCE).address(&StdAddr::new(-1, HashBytes::ZERO)).uint(0, 96).uint(0, 96).end(),
         2 => Writer::op(op::VOUCHER).address(&registry(rng)).uint(0, 96).uint(0, 96).end(),
         // A reference to a library, which nobody can read.
@@ -339,7 +339,11 @@ fn spoiled(mut signature: [u8; 64], flaw: Flaw, rng: &mut Rng) -> [u8; 64] {
 /// The payee, or anybody, claims with enough money for everything.
 pub fn claim(world: &ChannelWorld, place: usize, who: usize, voucher: &Signed) -> Message {
     let model = &world.channels[place].model;
-    let body = Writer::op(op::CLAIM).uint(u128::from(voucher.signature[0] % 64), 64).signature(&voucher.signature).cell(voucher.cell.clone()).end();
+    let body = Writer::op(op::CLAIM)
+        .uint(u128::from(voucher.signature[0] % 64), 64)
+        .signature(&voucher.signature)
+        .cell(voucher.cell.clone())
+        .end();
     // Should storage have eaten into the deposit, this makes good for it.
     message(world, place, who, 20 * CENT + model.left(), body)
 }
@@ -391,7 +395,7 @@ fn any_coop_close(world: &mut ChannelWorld, place: usize, rng: &mut Rng) -> Mess
             .uint(u128::from(channel.model.epoch) + u128::from(stale), 32)
             .end();
         if flaw == Some(Flaw::Shape) {
-            cell = distorted(&cell, rng.next());
+            cell = distorted(&cell, rng.number());
         }
         let signer = if flaw == Some(Flaw::Signer) { rng.index(world.people.len()) } else { channel.payee };
         let signature = world.people[signer].sign(&cell);
@@ -410,8 +414,8 @@ fn nonsense(world: &ChannelWorld, place: usize, rng: &mut Rng) -> Message {
     let body = match rng.below(5) {
         0 => Cell::empty_cell(),
         1 => Writer::op(0).end(),
-        2 => Writer::op(rng.next() as u32).word(&rng.bytes32()).end(),
-        3 => Writer::default().uint(rng.next().into(), 1 + rng.below(31) as u16).end(),
+        2 => Writer::op(rng.number() as u32).word(&rng.bytes32()).end(),
+        3 => Writer::default().uint(rng.number().into(), 1 + rng.below(31) as u16).end(),
         // A message that the contract sends, not one that it takes.
         _ => Writer::op(*rng.pick(&[op::PAID, op::REFUNDED, op::EXCESSES, op::CLOSING_STARTED])).uint(1, 64).end(),
     };

@@ -2,6 +2,8 @@
 
 pub mod actions;
 pub mod model;
+#[cfg(test)]
+mod tests;
 
 use std::fmt::Write as _;
 

@@ -1,9 +1,10 @@
 //! What people do with the DAO.
 
 use cocoon_wrappers::AbiError;
+use cocoon_wrappers::generated::governor;
 use cocoon_wrappers::generated::registry::{DeprecateEntry, RemoveEntry, RevokeEntry};
-use cocoon_wrappers::generated::shared::*;
 use cocoon_wrappers::generated::shared::Action as GovernorAction;
+use cocoon_wrappers::generated::shared::*;
 use tycho_types::cell::{Cell, CellFamily, HashBytes};
 use tycho_types::models::StdAddr;
 use tycho_types::num::Tokens;
@@ -62,19 +63,22 @@ pub fn choose(world: &mut DaoWorld, rng: &mut Rng) -> Action {
     let now = world.net.chain.now;
     let some = |status: Status| (0..world.proposals.len()).any(|place| world.proposal(place).status(now) == status);
     let (voting, ready) = (some(Status::Active), some(Status::Ready));
+    let due = (0..world.people.len())
+        .any(|who| world.account(who).state.lots.values().any(|lot| lot.release_at.abs_diff(now) < 2));
+    let (votes, nodes) = if world.of_nodes { (0, 4) } else { (1, 1) };
     let kind = rng.weighted(&[
         (1, Kind::SetUp),
         (2, Kind::Gift),
         (13, Kind::Deposit),
-        (4, Kind::Unbond),
-        (6, Kind::Withdraw),
-        (if voting { 4 } else { 12 }, Kind::Propose),
-        (if voting { 45 } else { 6 }, Kind::Vote),
-        (if ready { 14 } else { 3 }, Kind::Execute),
-        (3, Kind::Close),
-        (6, Kind::Register),
-        (3, Kind::Retire),
-        (3, Kind::Forget),
+        (4 * nodes, Kind::Unbond),
+        (if due { 40 } else { 6 }, Kind::Withdraw),
+        (votes * if voting { 4 } else { 12 }, Kind::Propose),
+        (votes * if voting { 45 } else { 6 }, Kind::Vote),
+        (votes * if ready { 14 } else { 3 }, Kind::Execute),
+        (3 * votes, Kind::Close),
+        (6 * nodes, Kind::Register),
+        (3 * nodes, Kind::Retire),
+        (3 * nodes, Kind::Forget),
         (6, Kind::Commit),
         (if world.reports.is_empty() { 1 } else { 10 }, Kind::Reveal),
         (5, Kind::Forged),
@@ -82,7 +86,8 @@ pub fn choose(world: &mut DaoWorld, rng: &mut Rng) -> Action {
         (8, Kind::Arrive),
         (18, Kind::Wait),
     ]);
-    let mut who = rng.index(world.people.len());
+    // Few people, so that much happens to one of them.
+    let mut who = rng.index(if world.of_nodes { 2 } else { world.people.len() });
     if matches!(kind, Kind::Propose | Kind::Vote) && rng.chance(70) {
         // Rather somebody whose word weighs.
         let epoch = world.governor().epoch(world.net.chain.now);
@@ -94,7 +99,7 @@ pub fn choose(world: &mut DaoWorld, rng: &mut Rng) -> Action {
         Kind::Gift => ("Gift", plain(world, who, &world.governor, rng.magnitude(36), Cell::empty_cell())),
         Kind::Deposit => ("Deposit", any_deposit(world, who, rng)),
         Kind::Unbond => ("Unbond", any_unbond(world, who, rng)),
-        Kind::Withdraw => ("Withdraw", owners(world, who, withdraw(world, who, some_lot(world, who, rng)), rng)),
+        Kind::Withdraw => ("Withdraw", any_withdraw(world, who, rng)),
         Kind::Propose => ("Propose", any_proposal(world, who, rng)),
         Kind::Vote => ("Vote", any_vote(world, who, rng)),
         Kind::Execute | Kind::Close if world.proposals.is_empty() => return Action::Wait(10),
@@ -218,6 +223,16 @@ pub fn withdraw(world: &DaoWorld, who: usize, lot: u32) -> Message {
     own(world, who, MIN_VALUE, Withdraw { query_id: 4, lot }.to_cell())
 }
 
+/// Rather a lot that may leave since this second, or from the next one on.
+fn any_withdraw(world: &DaoWorld, who: usize, rng: &mut Rng) -> Message {
+    let now = world.net.chain.now;
+    let all = (0..world.people.len()).flat_map(|who| world.account(who).state.lots.iter().map(move |lot| (who, lot)));
+    let due: Vec<(usize, u32)> =
+        all.filter(|(_, (_, lot))| lot.release_at.abs_diff(now) < 2).map(|(who, (lot, _))| (who, *lot)).collect();
+    let (who, lot) = if due.is_empty() || rng.chance(10) { (who, some_lot(world, who, rng)) } else { *rng.pick(&due) };
+    owners(world, who, withdraw(world, who, lot), rng)
+}
+
 fn any_proposal(world: &DaoWorld, who: usize, rng: &mut Rng) -> Message {
     let epoch = world.governor().epoch(world.net.chain.now);
     let snapshot = if rng.chance(8) { epoch - 1 + rng.below(3) as u32 } else { epoch };
@@ -244,7 +259,7 @@ fn bundle(world: &DaoWorld, rng: &mut Rng) -> Cell {
             }
             // Words that only the governor's own code may say.
             4 => (world.accounts[0].clone(), Writer::op(0x5354_0011).uint(0, 64).end()),
-            5 => (world.governor.clone(), Writer::op(rng.next() as u32).end()),
+            5 => (world.governor.clone(), Writer::op(rng.number() as u32).end()),
             7..=9 => (world.registry.clone(), word_to_registry(world, rng)),
             10 if rng.chance(40) => {
                 let registry = world.registry.clone();
@@ -299,6 +314,17 @@ pub fn spoil(params: &mut GovernorParams, rng: &mut Rng) {
             params.unbonding_delay =
                 params.voting_delay + params.voting_period + params.late_extension + params.timelock;
         }
+    }
+}
+
+/// Writes something where only stakes and votes may write.
+pub fn soil(state: &mut governor::Data, registry: &StdAddr, rng: &mut Rng) {
+    // The contract does not look at `epoch` and `proposals` yet: docs/fuzzing.md.
+    match rng.below(4) {
+        0 => state.total = Tokens::new(1),
+        1 => state.joining = Tokens::new(1),
+        2 => state.leaving = Tokens::new(1),
+        _ => state.registry = Some(registry.clone()),
     }
 }
 
@@ -362,8 +388,8 @@ fn any_register(world: &DaoWorld, who: usize, rng: &mut Rng) -> Message {
     let free = state.staying.into_inner().saturating_sub(state.bonded.into_inner());
     let bond = match rng.below(8) {
         0 => known,
-        1 => known + free,
-        2 => known + free + 1,
+        1..=3 => known + free,
+        4 => known + free + 1,
         _ => known + 1 + rng.magnitude(31),
     };
     let body = RegisterNode {
@@ -406,7 +432,8 @@ fn commit(world: &mut DaoWorld, who: usize, rng: &mut Rng) -> Message {
     let reporter = world.people[who].address.clone();
     let salt = rng.bytes32();
     let report = Report::new(&world.fault_code, &target, &reporter, faults::commitment(&reporter, &salt, &proof));
-    let mut message = plain(world, who, &report.address, faults::COMMIT_VALUE, Writer::op(faults::op::COMMIT).uint(1, 64).end());
+    let mut message =
+        plain(world, who, &report.address, faults::COMMIT_VALUE, Writer::op(faults::op::COMMIT).uint(1, 64).end());
     message.dst = report.address.clone();
     message.init = Some(report.init.clone());
     match rng.below(12) {
@@ -496,8 +523,13 @@ fn forged(world: &DaoWorld, who: usize, rng: &mut Rng) -> (&'static str, Message
         }
         4 => ("ExitConfirmed", account, ExitConfirmed { query_id, lot, exit_from: 1, unbonding_delay: 0 }.to_cell()),
         5 => {
-            let body = SetGovernorParams { query_id, params: rules(rng) };
-            ("SetGovernorParams", &world.governor, body.to_cell())
+            let body = cell(SetGovernorParams { query_id, params: rules(rng) }.to_cell());
+            let mut message = plain(world, who, &world.governor, TON, body);
+            if rng.chance(70) {
+                // As if a vote had said so.
+                message.src = world.governor.clone();
+            }
+            return ("SetGovernorParams", message);
         }
         6 => {
             let actions = bundle(world, rng);
@@ -540,9 +572,9 @@ fn nonsense(world: &DaoWorld, who: usize, rng: &mut Rng) -> Message {
         _ => account,
     };
     let body = match rng.below(3) {
-        0 => Writer::op(rng.next() as u32).word(&rng.bytes32()).end(),
+        0 => Writer::op(rng.number() as u32).word(&rng.bytes32()).end(),
         1 => Writer::op(*rng.pick(&[Deposit::OP, Unbond::OP, CastVote::OP, AddStake::OP, Vote::OP])).end(),
-        _ => Writer::default().uint(rng.next().into(), 1 + rng.below(31) as u16).end(),
+        _ => Writer::default().uint(rng.number().into(), 1 + rng.below(31) as u16).end(),
     };
     plain(world, who, to, TON, body)
 }
@@ -561,13 +593,15 @@ fn pause(world: &DaoWorld, rng: &mut Rng) -> u32 {
         }
         10 => until((world.governor().epoch(now) + 1) * 600, rng),
         12 | 13 if !world.reports.is_empty() => 58 + rng.below(5) as u32,
-        11 => {
-            let who = rng.index(world.people.len());
-            let lots = world.account(who).state.lots.values().map(|lot| lot.release_at).max();
-            until(lots.unwrap_or_default(), rng)
+        11 | 15 => {
+            // The next lot that may leave.
+            let lots = (0..world.people.len()).flat_map(|who| world.account(who).state.lots.values());
+            let next = lots.map(|lot| lot.release_at).filter(|time| *time > now).min();
+            until(next.unwrap_or_default(), rng)
         }
         14 if rng.chance(30) => rng.below(20_000) as u32,
-        15 if rng.chance(4) => 7 * 86_400,
+        17 if rng.chance(4) => 7 * 86_400,
+        16 if rng.chance(3) => 365 * 86_400 * (1 + rng.below(4) as u32),
         _ => rng.below(100) as u32,
     }
 }

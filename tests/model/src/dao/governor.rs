@@ -28,7 +28,8 @@ const MAX_ACTION_CELLS: usize = 512;
 const MAX_METADATA_CELLS: usize = 64;
 const EXECUTE_BASE: u128 = 10 * CENT;
 const EXECUTE_PER_ACTION: u128 = CENT;
-const MAX_PERIOD: u32 = 90 * 86_400;
+/// Longest period, in seconds.
+pub const MAX_PERIOD: u32 = 90 * 86_400;
 
 /// Error codes.
 pub mod code {
@@ -129,6 +130,11 @@ impl Governor {
             proposals: 0,
             registry: None,
         };
+        Self::with_state(codes, state)
+    }
+
+    /// A governor whose initial data are these.
+    pub fn with_state(codes: &crate::code::Codes, state: governor::Data) -> Self {
         let init =
             StateInit { code: Some(codes.governor.clone()), data: Some(cell(state.to_cell())), ..Default::default() };
         let (stake_code, proposal_code) = (codes.stake.clone(), codes.proposal.clone());
@@ -147,6 +153,9 @@ impl Governor {
 
     /// The stake that weighs at this time.
     pub fn total(&self, now: u32) -> u128 {
+        if !self.state.ready {
+            return 0;
+        }
         let mut then = self.clone();
         then.enter_epoch(now);
         then.state.total.into_inner()
@@ -194,11 +203,19 @@ impl Governor {
     }
 
     fn set_up(&mut self, call: &Call<'_>, m: &SetUpGovernor) -> Verdict {
-        if !are_sound(&self.state.params) || !(60..=MAX_PERIOD).contains(&self.state.epoch_length) {
+        let sound = are_sound(&self.state.params) && (60..=MAX_PERIOD).contains(&self.state.epoch_length);
+        if !sound || (!self.state.ready && !self.is_empty()) {
             return Verdict::Refused(vec![code::BAD_PARAMS]);
         }
         self.state.ready = true;
         done(call.own().max(RESERVE), vec![Sent::plain(call.sender.clone(), Amount::Rest, excesses(m.query_id))])
+    }
+
+    /// GV-1: nothing stands where only stakes and votes may write.
+    fn is_empty(&self) -> bool {
+        let s = &self.state;
+        let figures = [s.total, s.joining, s.leaving].iter().all(|amount| *amount == Tokens::ZERO);
+        figures && s.epoch == 0 && s.proposals == 0 && s.registry.is_none()
     }
 
     fn of_stake_account(&self, call: &Call<'_>, owner: &StdAddr) -> Reasons {
@@ -273,6 +290,9 @@ impl Governor {
 
     fn submit(&mut self, call: &Call<'_>, m: SubmitProposal) -> Verdict {
         let mut reasons = self.of_stake_account(call, &m.owner);
+        if !self.state.ready {
+            return reasons.verdict().unwrap_or(malformed());
+        }
         self.enter_epoch(call.now);
         let p = self.state.params.clone();
         reasons.when(m.snapshot != self.state.epoch, code::WRONG_EPOCH);

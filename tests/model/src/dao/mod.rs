@@ -6,6 +6,8 @@ pub mod invariants;
 pub mod net;
 pub mod proposal;
 pub mod stake;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 
@@ -62,14 +64,16 @@ pub struct DaoWorld {
     pub reports: Vec<(StdAddr, [u8; 32], Cell)>,
     /// Code of reports.
     pub fault_code: Cell,
+    /// Whether people care about nodes and their bonds rather than about votes.
+    pub of_nodes: bool,
     /// What the invariants need to remember.
     ledger: Ledger,
 }
 
 /// What a long run must have seen at least once.
 pub const EXPECTED: &[(&str, &[Ending])] = {
-    use Ending::{Done, NoAction, NoContract, NoGas, Refused};
     use crate::faults::code as f;
+    use Ending::{Done, NoAction, NoContract, NoGas, Refused};
     use governor::code as g;
     use proposal::code as p;
     use stake::code as s;
@@ -103,10 +107,7 @@ pub const EXPECTED: &[(&str, &[Ending])] = {
                 Refused(s::BONDED),
             ],
         ),
-        (
-            "Withdraw",
-            &[Done, Refused(s::LOW_VALUE), Refused(s::NOT_OWNER), Refused(s::NO_LOT), Refused(s::LOT_LOCKED)],
-        ),
+        ("Withdraw", &[Done, Refused(s::LOW_VALUE), Refused(s::NOT_OWNER), Refused(s::NO_LOT), Refused(s::LOT_LOCKED)]),
         ("Propose", &[Done, Refused(s::LOW_VALUE), Refused(s::NOT_OWNER), Refused(s::NO_WEIGHT)]),
         (
             "SubmitProposal",
@@ -165,15 +166,9 @@ pub const EXPECTED: &[(&str, &[Ending])] = {
         ("bounced SubmitProposal", &[Done]),
         ("bounced CastVote", &[Done]),
         ("bounced ExecuteProposal", &[Done]),
-        (
-            "Unbond",
-            &[Refused(s::LOT_TOO_SMALL), Refused(s::LOT_TOO_LARGE), Refused(s::TOO_MANY_LOTS)],
-        ),
+        ("Unbond", &[Refused(s::LOT_TOO_SMALL), Refused(s::LOT_TOO_LARGE), Refused(s::TOO_MANY_LOTS)]),
         ("Withdraw", &[Refused(s::BONDED)]),
-        (
-            "CommitFault",
-            &[Done, Refused(f::LOW_VALUE), Refused(f::NOT_REPORTER), Refused(f::COMMITTED)],
-        ),
+        ("CommitFault", &[Done, Refused(f::LOW_VALUE), Refused(f::NOT_REPORTER), Refused(f::COMMITTED)]),
         (
             "RevealFault",
             &[
@@ -227,7 +222,11 @@ impl World for DaoWorld {
         if rng.chance(5) {
             actions::spoil(&mut params, &mut rng);
         }
-        let governor = Governor::new(codes, 600, params);
+        let mut governor = Governor::new(codes, 600, params);
+        if rng.chance(3) {
+            actions::soil(&mut governor.state, &people[0].address, &mut rng);
+            governor = Governor::with_state(codes, governor.state);
+        }
         let mut models = BTreeMap::new();
         let mut accounts = vec![];
         for person in &people {
@@ -261,6 +260,7 @@ impl World for DaoWorld {
             proposals: vec![],
             reports: vec![],
             fault_code: codes.fault.clone(),
+            of_nodes: rng.chance(30),
             ledger: Ledger::default(),
         };
         world.deliver("SetUpRegistry", opening, &mut Coverage::default())?;
@@ -347,12 +347,7 @@ impl DaoWorld {
         }
     }
 
-    fn deliver(
-        &mut self,
-        name: &'static str,
-        message: Message,
-        coverage: &mut Coverage,
-    ) -> Result<(), Failure> {
+    fn deliver(&mut self, name: &'static str, message: Message, coverage: &mut Coverage) -> Result<(), Failure> {
         let before = self.net.models.get(&message.dst).cloned();
         let done = self.net.deliver(name, &message, &self.people, coverage)?;
         for address in self.net.opened.drain(..) {
@@ -399,7 +394,15 @@ impl DaoWorld {
                 self.deliver("Unbond", message, coverage)?;
                 self.arrive_all(&mut Rng::new(1), coverage)?;
             }
-            self.net.chain.now += self.account(who).state.unbonding_delay;
+            // Lots may leave under different rules; none is locked for longer than the rules can ever say.
+            let state = &self.account(who).state;
+            let released = state.lots.values().map(|lot| lot.release_at).max().unwrap_or_default();
+            let answered = state.nodes.values().map(|node| node.retired_at + state.unbonding_delay).max();
+            let until = released.max(answered.unwrap_or_default());
+            if until > self.net.chain.now + 4 * governor::MAX_PERIOD {
+                return Err(Failure::new(format!("stake is locked until {until}: {state:?}")));
+            }
+            self.net.chain.now = self.net.chain.now.max(until);
             for lot in &lots {
                 let message = actions::withdraw(self, who, *lot);
                 self.deliver("Withdraw", message, coverage)?;
@@ -424,7 +427,7 @@ fn rules(rng: &mut Rng) -> GovernorParams {
         late_extension,
         timelock: *rng.pick(&[1, 600]),
         execution_window: *rng.pick(&[600, 6000]),
-        unbonding_delay: 3100 + late_extension + 600 + 1,
+        unbonding_delay: 3100 + late_extension + 600 + *rng.pick(&[1, 1, 20_000]),
         quorum_bps: *rng.pick(&[1, 2000, 5000, 10_000]),
     }
 }

@@ -110,6 +110,8 @@ pub struct Net {
     pub models: BTreeMap<StdAddr, Model>,
     /// Proposals that have just been opened.
     pub opened: Vec<StdAddr>,
+    /// What storage has cost an account since its owner last made good for it.
+    pub storage: BTreeMap<StdAddr, u128>,
     queue: Vec<Message>,
     /// What happened.
     pub story: Story,
@@ -118,7 +120,7 @@ pub struct Net {
 impl Net {
     /// Nothing has happened yet.
     pub const fn new(chain: Chain, models: BTreeMap<StdAddr, Model>, story: Story) -> Self {
-        Self { chain, models, opened: vec![], queue: vec![], story }
+        Self { chain, models, opened: vec![], storage: BTreeMap::new(), queue: vec![], story }
     }
 
     /// True if messages are on their way.
@@ -171,6 +173,7 @@ impl Net {
         }
         let receipt = self.chain.deliver(message)?;
         coverage.transactions += 1;
+        *self.storage.entry(message.dst.clone()).or_default() += receipt.storage;
         let call = Call::new(self.chain.now, message, &receipt);
         let absent = data.is_none() && (message.init.is_none() || receipt.compute == Compute::NoContract);
         let lost = data.is_some() && receipt.data.is_none() && receipt.start <= receipt.value;

@@ -146,7 +146,9 @@ impl Proposal {
             Some(OpenProposal::OP) => OpenProposal::from_cell(body).map_or(malformed(), |m| self.open(call, m)),
             Some(CastVote::OP) => CastVote::from_cell(body).map_or(malformed(), |m| self.vote(call, &m)),
             Some(Execute::OP) => Execute::from_cell(body).map_or(malformed(), |m| self.execute(call, &m)),
-            Some(ProposalExecuted::OP) => ProposalExecuted::from_cell(body).map_or(malformed(), |m| self.executed(call, &m)),
+            Some(ProposalExecuted::OP) => {
+                ProposalExecuted::from_cell(body).map_or(malformed(), |m| self.executed(call, &m))
+            }
             Some(CloseProposal::OP) => CloseProposal::from_cell(body).map_or(malformed(), |m| self.close(call, &m)),
             _ => Verdict::Refused(vec![130]),
         }
@@ -254,10 +256,8 @@ impl Proposal {
         let bond = details.bond.into_inner().min(call.own());
         details.bond = Tokens::ZERO;
         let said = cell(BondReturned { query_id, id: self.id }.to_cell());
-        let sends = vec![
-            Sent::plain(to, Amount::Exact(bond), said),
-            Sent::plain(rest, Amount::Rest, excesses(query_id)),
-        ];
+        let sends =
+            vec![Sent::plain(to, Amount::Exact(bond), said), Sent::plain(rest, Amount::Rest, excesses(query_id))];
         done(call.own() - bond, sends)
     }
 

@@ -17,7 +17,7 @@ fn signed(by: &Person, body: Cell, rng: &mut Rng) -> Cell {
         signature[rng.index(64)] ^= 1;
     }
     let cell = Writer::default().signature(&signature).cell(body).end();
-    if rng.chance(2) { distorted(&cell, rng.next()) } else { cell }
+    if rng.chance(2) { distorted(&cell, rng.number()) } else { cell }
 }
 
 fn network(rng: &mut Rng) -> i32 {
@@ -26,7 +26,8 @@ fn network(rng: &mut Rng) -> i32 {
 
 /// A receipt that a node signs.
 fn receipt(node: &Person, number: u64, channel: &StdAddr, time: u32, image: &[u8; 32], rng: &mut Rng) -> Cell {
-    let content = Writer::default().word(&[1; 32]).word(&[rng.below(4) as u8; 32]).word(&[rng.below(3) as u8; 32]).end();
+    let content =
+        Writer::default().word(&[1; 32]).word(&[rng.below(4) as u8; 32]).word(&[rng.below(3) as u8; 32]).end();
     let terms = Writer::default().word(image).uint(0, 64).end();
     let body = Writer::op(if rng.chance(2) { op::VOUCHER } else { op::RECEIPT })
         .int32(network(rng))
@@ -64,7 +65,7 @@ pub fn against_node(node: &Person, channel: &StdAddr, now: u32, rng: &mut Rng) -
         _ => (*rng.pick(&[op::EQUIVOCATION, op::REVOKED_USE, 0]), receipt(node, number, channel, time, &image, rng)),
     };
     let proof = Writer::op(tag).word(&key).cell(first).cell(second).end();
-    if rng.chance(2) { distorted(&proof, rng.next()) } else { proof }
+    if rng.chance(2) { distorted(&proof, rng.number()) } else { proof }
 }
 
 /// A receipt that names something, for a registry that may have revoked it.
@@ -105,5 +106,5 @@ pub fn against_payer(payer: &Person, terms: &Cell, channel: &StdAddr, registry: 
     let (a, b) = (voucher(rng), voucher(rng));
     let b = if rng.chance(5) { a.clone() } else { b };
     let proof = Writer::op(op::EQUIVOCATION).cell(terms.clone()).cell(a).cell(b).end();
-    if rng.chance(2) { distorted(&proof, rng.next()) } else { proof }
+    if rng.chance(2) { distorted(&proof, rng.number()) } else { proof }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use cocoon_wrappers::generated::pay_channel::{ChannelTerms, Evidence};
-use cocoon_wrappers::generated::registry::*;
+use cocoon_wrappers::generated::registry::{self, *};
 use tycho_types::cell::{Cell, CellFamily, HashBytes};
 use tycho_types::models::StdAddr;
 use tycho_types::num::Tokens;
@@ -17,7 +17,9 @@ use crate::rng::Rng;
 
 use super::RegistryWorld;
 use super::model::{EVIDENCE_VALUE, Genesis, Registry, rebuild, suspension};
-use super::model::{MAX_BANNED, MAX_FORMER, MAX_IMAGES, MAX_MODELS, MAX_PROXIES, MAX_REBUILDERS, MIN_VALUE, PROXY_FEE, proxy_auth};
+use super::model::{
+    MAX_BANNED, MAX_FORMER, MAX_IMAGES, MAX_MODELS, MAX_PROXIES, MAX_REBUILDERS, MIN_VALUE, PROXY_FEE, proxy_auth,
+};
 
 /// One step.
 pub enum Action {
@@ -87,7 +89,8 @@ fn version(number: u64) -> Code {
 pub fn genesis(people: &[Person], params: RegistryParams, roots: u64, rng: &mut Rng) -> Genesis {
     let keys = |from: usize, to: usize| people[from..to].iter().map(|p| HashBytes(p.public()));
     let count = 1 + rng.index(3);
-    let mut council = Council { threshold: rng.below(3) as u8 + 1, members: keys(2, 5).map(|key| (key, true)).collect() };
+    let mut council =
+        Council { threshold: rng.below(3) as u8 + 1, members: keys(2, 5).map(|key| (key, true)).collect() };
     if rng.chance(10) {
         council = Council { threshold: 0, members: BTreeMap::new() };
     }
@@ -111,6 +114,49 @@ pub fn spoil_genesis(genesis: &mut Genesis, rng: &mut Rng) {
         2 => genesis.council.threshold = 4,
         3 => genesis.council.threshold = 0,
         _ => genesis.council.members = (0..16).map(|i| (id(i), true)).collect(),
+    }
+}
+
+/// Writes something where only votes and owners of proxies may write.
+pub fn soil(state: &mut registry::Data, owner: &StdAddr, rng: &mut Rng) {
+    let life = Life {
+        status: 1,
+        active_from: 1,
+        sunset: 0,
+        changed_at: 1,
+        reason: "first".to_owned(),
+        scheduled_at: 1,
+        suspended_until: 0,
+    };
+    let (source_commit, recipe_hash) = (HashBytes::ZERO, HashBytes::ZERO);
+    state.counts = RegistryCounts { images: 1, models: 1, proxies: 1, roots: 1, banned: 1 };
+    match rng.below(9) {
+        0 => state.bonded = Tokens::new(1),
+        1 => {
+            let image = ImageEntry { role: 1, source_commit, recipe_hash, rebuilds: BTreeMap::new(), life };
+            state.images.insert(id(0), image);
+        }
+        2 => {
+            let model = ModelEntry { source_commit, recipe_hash, name: "m".to_owned(), life };
+            state.models.insert(id(0), model);
+        }
+        3 => {
+            let endpoint = "somewhere".to_owned();
+            let proxy = ProxyEntry { node_key: id(1), bond: Tokens::new(1), since: 1, unbonding_at: 0, endpoint };
+            state.proxies.insert(owner.clone(), proxy);
+            state.bonded = Tokens::new(1);
+        }
+        4 => {
+            state.tcb.banned.insert(id(0), 1);
+        }
+        5 => {
+            let former = FormerCode { depth: 1, accepted_until: u32::MAX };
+            state.former_channels.insert(id(0), former);
+        }
+        6 => state.successor = Some(owner.clone()),
+        7 => state.successor_from = 1,
+        // Figures that set-up writes anyway.
+        _ => {}
     }
 }
 
@@ -158,7 +204,7 @@ pub fn choose(world: &mut RegistryWorld, rng: &mut Rng) -> Action {
         96 => ("Gift", plain(world, who, TON, Cell::empty_cell())),
         _ => {
             let body = match rng.below(2) {
-                0 => Writer::op(rng.next() as u32).word(&rng.bytes32()).end(),
+                0 => Writer::op(rng.number() as u32).word(&rng.bytes32()).end(),
                 _ => Writer::op(*rng.pick(&[ProxyBondReturned::OP, 0x4348_0001, 0x5354_0001])).uint(0, 64).end(),
             };
             ("Nonsense", plain(world, who, TON, body))
@@ -203,7 +249,12 @@ pub fn governed(now: u32, people: &[Person], registry: Option<&Registry>, rng: &
     let (source_commit, recipe_hash) = (HashBytes(rng.bytes32()), HashBytes(rng.bytes32()));
     let (name, body) = match rng.below(56) {
         40..=42 => {
-            let body = LiftSuspension { query_id, kind: kind(rng), id: suspended(registry, now, some, rng), reason: text(rng) };
+            let body = LiftSuspension {
+                query_id,
+                kind: kind(rng),
+                id: suspended(registry, now, some, rng),
+                reason: text(rng),
+            };
             ("LiftSuspension", body.to_cell())
         }
         43..=45 => {
@@ -219,7 +270,8 @@ pub fn governed(now: u32, people: &[Person], registry: Option<&Registry>, rng: &
             ("SetCouncil", SetCouncil { query_id, threshold, members }.to_cell())
         }
         46..=49 => {
-            let key = if rng.chance(75) { HashBytes(people[rng.index(people.len())].public()) } else { id(rng.below(20)) };
+            let key =
+                if rng.chance(75) { HashBytes(people[rng.index(people.len())].public()) } else { id(rng.below(20)) };
             ("SetRebuilder", SetRebuilder { query_id, key, allowed: rng.chance(70) }.to_cell())
         }
         50 | 51 => ("SetRebuildThreshold", SetRebuildThreshold { query_id, threshold: rng.below(4) as u8 }.to_cell()),
@@ -258,7 +310,7 @@ pub fn governed(now: u32, people: &[Person], registry: Option<&Registry>, rng: &
         24..=27 => ("RemoveEntry", RemoveEntry { query_id, kind: kind(rng), id: some }.to_cell()),
         28..=30 => ("SetRoot", SetRoot { query_id, root: some, allowed: rng.chance(65) }.to_cell()),
         31 | 32 => ("SetPlatformBan", SetPlatformBan { query_id, platform: some, banned: rng.chance(60) }.to_cell()),
-        33 => ("SetMinTcbEvaluation", SetMinTcbEvaluation { query_id, number: rng.next() as u32 }.to_cell()),
+        33 => ("SetMinTcbEvaluation", SetMinTcbEvaluation { query_id, number: rng.number() as u32 }.to_cell()),
         34 | 35 => {
             let mut params = params(rng);
             if rng.chance(40) {
@@ -305,12 +357,8 @@ fn rebuilds(people: &[Person], statement: &Cell, rng: &mut Rng) -> BTreeMap<Hash
 
 fn suspended(registry: Option<&Registry>, now: u32, other: HashBytes, rng: &mut Rng) -> HashBytes {
     let images = registry.map(|registry| &registry.state.images);
-    let found: Vec<HashBytes> = images
-        .into_iter()
-        .flatten()
-        .filter(|(_, entry)| entry.life.suspended_until > now)
-        .map(|(id, _)| *id)
-        .collect();
+    let found: Vec<HashBytes> =
+        images.into_iter().flatten().filter(|(_, entry)| entry.life.suspended_until > now).map(|(id, _)| *id).collect();
     if found.is_empty() || rng.chance(15) { other } else { *rng.pick(&found) }
 }
 
@@ -387,7 +435,8 @@ fn settled(world: &RegistryWorld, who: usize, rng: &mut Rng) -> Message {
         terms,
         evidence: cell(evidence.to_cell()),
     };
-    let mut message = plain(world, who, *rng.pick(&[EVIDENCE_VALUE, EVIDENCE_VALUE, TON, EVIDENCE_VALUE - 1]), cell(body.to_cell()));
+    let mut message =
+        plain(world, who, *rng.pick(&[EVIDENCE_VALUE, EVIDENCE_VALUE, TON, EVIDENCE_VALUE - 1]), cell(body.to_cell()));
     if rng.chance(95) {
         message.src = channel;
     }
@@ -414,13 +463,8 @@ fn accuse(world: &RegistryWorld, who: usize, rng: &mut Rng) -> Message {
     let reporter = world.people[who].address.clone();
     let commitment = faults::commitment(&reporter, &[1; 32], &proof);
     let report = Report::new(&model.fault_code, &world.registry, &reporter, commitment);
-    let body = Writer::op(faults::op::PROVE)
-        .uint(6, 64)
-        .address(&reporter)
-        .word(&commitment)
-        .uint(1, 32)
-        .cell(proof)
-        .end();
+    let body =
+        Writer::op(faults::op::PROVE).uint(6, 64).address(&reporter).word(&commitment).uint(1, 32).cell(proof).end();
     let mut message = plain(world, who, TON / 2, body);
     if rng.chance(95) {
         message.src = report.address;
@@ -521,6 +565,9 @@ pub fn fill(world: &RegistryWorld, list: u64) -> Vec<(&'static str, Message)> {
 
 fn pause(world: &RegistryWorld, rng: &mut Rng) -> u32 {
     let now = world.net.chain.now;
+    if rng.chance(2) {
+        return 365 * 86_400 * (1 + rng.below(4) as u32);
+    }
     let model = world.model();
     let mut times: Vec<u32> = vec![now + rng.below(4000) as u32];
     for (kind, id) in (1..=2).flat_map(|kind| (0..12).map(move |i| (kind, id(i)))) {

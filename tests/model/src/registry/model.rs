@@ -249,6 +249,11 @@ impl Registry {
             successor: None,
             successor_from: 0,
         };
+        Self::with_state(codes, state)
+    }
+
+    /// A registry whose initial data are these.
+    pub fn with_state(codes: &Codes, state: registry::Data) -> Self {
         let init =
             StateInit { code: Some(codes.registry.clone()), data: Some(cell(state.to_cell())), ..Default::default() };
         let (record_code, fault_code, log_code) = (codes.reputation.clone(), codes.fault.clone(), codes.log.clone());
@@ -301,13 +306,14 @@ impl Registry {
             let rebuilders = self.state.rebuilders.len();
             let reachable = (1..=rebuilders).contains(&usize::from(self.state.rebuild_threshold));
             let sound = are_sound(&self.state.params) && is_council(&self.state.council);
-            if !sound || !reachable || rebuilders > MAX_REBUILDERS {
+            if !sound || !reachable || rebuilders > MAX_REBUILDERS || !self.is_empty() {
                 return Verdict::Refused(vec![code::BAD_PARAMS]);
             }
             let roots = self.state.tcb.roots.len();
             if roots > MAX_ROOTS {
                 return Verdict::Refused(vec![code::FULL]);
             }
+            self.state.counts = RegistryCounts { images: 0, models: 0, proxies: 0, roots: 0, banned: 0 };
             self.state.counts.roots = u16::try_from(roots).expect("a few");
             self.state.ready = true;
             self.state.revision = 1;
@@ -318,6 +324,14 @@ impl Registry {
         }
         sends.push(Sent::plain(call.sender.clone(), Amount::Rest, excesses(m.query_id)));
         done(call.own().max(RESERVE), sends)
+    }
+
+    /// RG-1: nothing stands where only votes may write.
+    fn is_empty(&self) -> bool {
+        let s = &self.state;
+        let lists = s.images.is_empty() && s.models.is_empty() && s.proxies.is_empty() && s.former_channels.is_empty();
+        let successor = s.successor.is_some() || s.successor_from != 0;
+        lists && s.tcb.banned.is_empty() && s.bonded.into_inner() == 0 && !successor
     }
 
     /// What only the governor may do.

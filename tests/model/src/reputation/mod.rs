@@ -76,7 +76,7 @@ impl World for ReputationWorld {
         };
         let amount = if rng.chance(3) { MAX_COINS } else { rng.magnitude(60) };
         let sender = if rng.chance(92) { &self.registry } else { &self.stranger };
-        let body = Writer::op(if rng.chance(3) { rng.next() as u32 } else { op::ADD_EVIDENCE })
+        let body = Writer::op(if rng.chance(3) { rng.number() as u32 } else { op::ADD_EVIDENCE })
             .uint(rng.below(99).into(), 64)
             .address(&channel)
             .address(&self.stranger.address)

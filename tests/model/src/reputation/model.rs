@@ -68,7 +68,7 @@ fn fade(weight: u128, sixteenths: u32) -> u128 {
     let halvings = sixteenths / 16;
     let mut left = if halvings >= 128 { 0 } else { weight >> halvings };
     for (part, factor) in FACTORS {
-        if sixteenths % 16 & part != 0 {
+        if (sixteenths % 16) & part != 0 {
             // Multiplied in two halves, because the product may have 160 bits.
             let (high, low) = (left >> 32, left & 0xffff_ffff);
             left = high * factor + ((low * factor) >> 32);
