@@ -185,6 +185,11 @@ impl Node {
         self.registry.borrow().clone()
     }
 
+    /// Where the registry is.
+    pub fn registry_address(&self) -> &StdAddr {
+        &self.config.registry
+    }
+
     /// Follows the registry.
     pub fn registry_changes(&self) -> watch::Receiver<Arc<RegistryView>> {
         self.registry.clone()

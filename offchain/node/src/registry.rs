@@ -108,10 +108,9 @@ pub async fn read(chain: &dyn Chain, address: &StdAddr) -> Result<RegistryView, 
         let stack = call_getter(chain, address, &registry::get_snapshot()).await?;
         Ok(registry::decode_snapshot(stack)?)
     };
-    let state = state().await.map_err(|source| NodeError::Registry {
-        address: Box::new(address.clone()),
-        source: Box::new(source),
-    })?;
+    let state = state()
+        .await
+        .map_err(|source| NodeError::Registry { address: Box::new(address.clone()), source: Box::new(source) })?;
     Ok(RegistryView::read(chain.network(), &state)?)
 }
 
