@@ -15,6 +15,7 @@ pub mod fault;
 pub mod key;
 pub mod network;
 pub mod pay;
+pub mod receipt;
 pub mod registry;
 pub mod report;
 pub mod secrets;
@@ -63,6 +64,8 @@ enum Command {
     Registry(registry::Args),
     /// Prove that a node or a proxy broke the rules, and earn half of its bond.
     Fault(fault::Args),
+    /// Check the receipt of an answer, offline.
+    Receipt(receipt::Args),
     /// Steer a development network: its time and its faucet.
     Devnet(devnet::Args),
 }
@@ -93,6 +96,7 @@ impl Command {
             Self::Dao(args) => &args.common,
             Self::Registry(args) => &args.common,
             Self::Fault(args) => &args.common,
+            Self::Receipt(args) => &args.common,
             Self::Devnet(args) => &args.common,
         })
     }
@@ -108,6 +112,7 @@ impl Command {
             Self::Dao(args) => Box::pin(dao::run(args, session)).await,
             Self::Registry(args) => Box::pin(registry::run(args, session)).await,
             Self::Fault(args) => Box::pin(fault::run(args, session)).await,
+            Self::Receipt(args) => Box::pin(receipt::run(args, session)).await,
             Self::Devnet(args) => Box::pin(devnet::run(args, session)).await,
         }
     }

@@ -73,7 +73,8 @@ impl Session {
         self.given.is_some() || self.file.is_some()
     }
 
-    fn network_file(&self) -> Result<NetworkFile> {
+    /// The network's file, for what needs no connection.
+    pub fn network_file(&self) -> Result<NetworkFile> {
         let file = self.file.as_ref().ok_or_else(|| {
             Usage("which network? name its file with --network FILE, or in the variable COCOON_NETWORK".to_owned())
         })?;
