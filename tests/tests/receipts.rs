@@ -85,7 +85,10 @@ async fn attacks_76_77_78_an_answer_is_proven_to_others_and_every_altered_field_
     assert_eq!(wrong(&json, &trust).await, None);
     let mut all = vec![];
     leaves(&json, String::new(), &mut all);
-    for pointer in all {
+    // The root certificate is taken from the chain of the other signer, and this one is not looked at.
+    let unused = "/evidence/collateral/pck_crl_issuer_chain";
+    assert!(all.contains(&unused.to_owned()));
+    for pointer in all.into_iter().filter(|pointer| pointer != unused) {
         let mut other = json.clone();
         let leaf = other.pointer_mut(&pointer).unwrap();
         *leaf = altered(leaf);
@@ -141,7 +144,7 @@ async fn attacks_76_77_78_an_answer_is_proven_to_others_and_every_altered_field_
     assert!(promised.contains("model"), "{promised}");
     subject(&|b| b.content.as_mut().unwrap().chunks.reverse(), Subject::Response).await;
     subject(&|b| drop(b.content.as_mut().unwrap().chunks.pop()), Subject::Response).await;
-    subject(&|b| drop(b.chain.blocks.clear()), Subject::Blocks).await;
+    subject(&|b| b.chain.blocks.clear(), Subject::Blocks).await;
     // The reader's trust, not the bundle's.
     let mut elsewhere = trust.clone();
     elsewhere.network.zero_state.root_hash.0[0] ^= 1;
