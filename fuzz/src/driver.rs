@@ -67,8 +67,12 @@ pub fn run_one(target: &Target, input: &[u8]) -> Result<String, Finding> {
 /// What an ending is about: its words without numbers and hashes, which vary without end.
 fn shape(ending: &str) -> String {
     let short: String = ending.chars().take(400).collect();
-    let words = short.split(|c: char| !c.is_ascii_alphabetic());
-    words.filter(|word| !word.is_empty() && !word.chars().all(|c| c.is_ascii_hexdigit())).collect::<Vec<_>>().join(" ")
+    // What stands in quotation marks is the input itself.
+    let own: String = short.split(['`', '"']).step_by(2).collect::<Vec<_>>().join(" ");
+    let words = own.split(|c: char| !c.is_ascii_alphanumeric());
+    let fixed = |word: &&str| !word.is_empty() && word.chars().all(|c| c.is_ascii_alphabetic());
+    let told = words.filter(fixed).filter(|word| !word.chars().all(|c| c.is_ascii_hexdigit()));
+    told.take(40).collect::<Vec<_>>().join(" ")
 }
 
 /// Mutates samples until it is time to stop, or something is found.

@@ -30,7 +30,8 @@ fn main() -> Result<ExitCode> {
     let targets = cocoon_fuzz::all();
     let names: Vec<_> = targets.iter().map(|target| target.name).collect();
     let found = targets.iter().find(|target| target.name == args.target);
-    let target = found.with_context(|| format!("there is no target {:?}; there are {}", args.target, names.join(", ")))?;
+    let target =
+        found.with_context(|| format!("there is no target {:?}; there are {}", args.target, names.join(", ")))?;
     // Findings are told below; a backtrace for each would drown them.
     std::panic::set_hook(Box::new(|_| ()));
     let outcome =

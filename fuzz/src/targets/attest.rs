@@ -126,7 +126,8 @@ pub fn collateral(input: &[u8]) -> String {
         Err(error) => return error.to_string(),
     };
     let validity = told(collateral.validity());
-    let verified = verifier(&world.policy, Arc::new(One(Arc::new(collateral)))).verify(&world.certificate, &[Role::Worker]);
+    let verified =
+        verifier(&world.policy, Arc::new(One(Arc::new(collateral)))).verify(&world.certificate, &[Role::Worker]);
     if let Ok(peer) = &verified {
         let same = (peer.image, peer.node_key, peer.platform, peer.root);
         assert_eq!(same, (world.peer.image, world.peer.node_key, world.peer.platform, world.peer.root));

@@ -54,7 +54,11 @@ pub fn seal(input: &[u8]) -> String {
         let opened = opener().map(|mut opener| opener.open(bytes, Tokens(1)));
         return match opened {
             Some(Ok(chunk)) => {
-                assert_eq!((chunk.as_slice(), bytes), (b"{}".as_slice(), world.chunk.as_slice()), "a forged chunk opens");
+                assert_eq!(
+                    (chunk.as_slice(), bytes),
+                    (b"{}".as_slice(), world.chunk.as_slice()),
+                    "a forged chunk opens"
+                );
                 "the chunk opens".to_owned()
             }
             Some(Err(error)) => error.to_string(),

@@ -17,7 +17,9 @@ pub fn read_frames(input: &[u8]) -> String {
                 assert_eq!(Frame::decode(&mut again).ok().flatten().as_ref(), Some(&frame), "a frame changes");
                 kinds = kinds.saturating_add(1);
             }
-            Ok(None) => return format!("{} and a rest: {}", if kinds > 0 { "frames" } else { "none" }, !buffer.is_empty()),
+            Ok(None) => {
+                return format!("{} and a rest: {}", if kinds > 0 { "frames" } else { "none" }, !buffer.is_empty());
+            }
             Err(error) => return error.to_string(),
         }
     }
