@@ -19,7 +19,8 @@ const ROUNDS: u64 = 50;
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "a benchmark: scripts/bench index"]
 async fn an_index_catches_up() {
-    let settings = cocoon_devnet::Settings { folder: None, clock: Box::new(SystemClock), tick: None, ..Default::default() };
+    let settings =
+        cocoon_devnet::Settings { folder: None, clock: Box::new(SystemClock), tick: None, ..Default::default() };
     let devnet = Devnet::start(settings).await.unwrap();
     let key = NodeKey::from_seed(&[1; 32]);
     let wallet = Wallet::new(key.clone(), WalletVersion::V5R1, devnet.network()).unwrap();

@@ -90,6 +90,7 @@ impl Collateral {
         let root = chain.last().ok_or_else(|| CollateralError::of("TCB signer chain")("it is empty"))?;
         let root_der = root.map_err(CollateralError::of("TCB signer chain"))?.contents;
         let root = RootHash::of_certificate(&root_der)?;
+        check_self_issued(&root_der)?;
         // A certificate with Intel's key and other content would be harmless, but there is no reason to take it from here.
         let root_der = if root == RootHash::intel() { INTEL_ROOT_DER.to_vec() } else { root_der };
         Ok(Self { data, root, root_der })
@@ -131,6 +132,16 @@ impl Collateral {
     pub(crate) fn data(&self) -> &QuoteCollateralV3 {
         &self.data
     }
+}
+
+/// A root is its own issuer. Anybody can write another issuer around a root's key, and the library under the quote verifier
+/// panics when it looks such a root up in the list of revocations (attack 71).
+fn check_self_issued(der: &[u8]) -> Result<(), CollateralError> {
+    let (_, root) = X509Certificate::from_der(der).map_err(CollateralError::of("root certificate"))?;
+    if root.issuer().as_raw() == root.subject().as_raw() {
+        return Ok(());
+    }
+    Err(CollateralError::of("root certificate")("it is issued by somebody else"))
 }
 
 /// Where a verifier finds collateral. Called inside TLS handshakes: answer from memory, never from the network.

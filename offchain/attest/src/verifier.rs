@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 
 use crate::claims::Claims;
 use crate::clock::Clock;
-use crate::collateral::{CollateralProvider, RootHash};
+use crate::collateral::{Collateral, CollateralProvider, RootHash};
 use crate::error::AttestError;
 use crate::evidence::{Evidence, MAX_CERTIFICATE, ParsedQuote};
 use crate::measurements::{Measurements, image_id};
@@ -228,6 +228,16 @@ impl Verifier {
         check_peer(&self.policy.current(), peer, self.now())
     }
 
+    /// What the vendor says about the platform of this certificate (DER), for whoever checks it later and elsewhere.
+    pub fn collateral(&self, certificate: &[u8]) -> Result<Arc<Collateral>, AttestError> {
+        self.collateral_of(&Evidence::from_certificate(certificate)?.quote, self.now())
+    }
+
+    fn collateral_of(&self, parsed: &ParsedQuote, now: UnixSeconds) -> Result<Arc<Collateral>, AttestError> {
+        let fmspc = parsed.fmspc()?;
+        self.collateral.collateral(fmspc, now).ok_or(AttestError::NoCollateral { fmspc })
+    }
+
     /// Checks a bare quote over the given report data: its signatures up to an accepted root, the platform's TCB, and the
     /// policy's rules on platforms. The image is left to the caller.
     pub fn verify_quote(&self, quote: &[u8], report_data: &[u8; 64]) -> Result<VerifiedQuote, AttestError> {
@@ -244,8 +254,7 @@ impl Verifier {
         parsed: &ParsedQuote,
         now: UnixSeconds,
     ) -> Result<VerifiedQuote, AttestError> {
-        let fmspc = parsed.fmspc()?;
-        let collateral = self.collateral.collateral(fmspc, now).ok_or(AttestError::NoCollateral { fmspc })?;
+        let collateral = self.collateral_of(parsed, now)?;
         let root = collateral.root();
         policy.check_root(root)?;
         self.verified.fetch_add(1, Ordering::Relaxed);

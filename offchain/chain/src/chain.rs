@@ -9,6 +9,7 @@ use tycho_types::cell::Cell;
 
 use crate::account::AccountSnapshot;
 use crate::config::NetworkConfig;
+use crate::light::StateProof;
 use crate::transaction::TransactionRecord;
 
 /// The newest block that a chain knows.
@@ -54,6 +55,12 @@ pub trait Chain: Send + Sync {
 
     /// Follows the newest block.
     fn subscribe(&self) -> watch::Receiver<Head>;
+
+    /// These accounts at the newest block, with what proves them to anybody who trusts the network's file only.
+    async fn prove(&self, accounts: &[StdAddr]) -> Result<StateProof, ChainError> {
+        let _ = accounts;
+        Err(ChainError::malformed("a proof", "this view of the chain gives none; use one behind liteservers"))
+    }
 }
 
 /// A chain cannot do what was asked.

@@ -90,7 +90,7 @@ impl Demo {
 
 /// Compares what was agreed off chain with what the chain has, to the nano.
 async fn report(net: &LocalNet, answered: &Answered, settlement: &Settlement) -> Result<Value> {
-    let Finished { usage, cost, receipt, worker } = &answered.finished;
+    let Finished { usage, cost, receipt, worker, .. } = &answered.finished;
     ensure!(settlement.claimed == *cost, "{} was claimed, but the answer cost {cost}", settlement.claimed);
     let earned = receipt.receipt.cost;
     ensure!(settlement.worker_claimed == earned, "the worker was paid {}, not {earned}", settlement.worker_claimed);

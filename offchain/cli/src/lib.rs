@@ -16,6 +16,7 @@ pub mod fault;
 pub mod key;
 pub mod network;
 pub mod pay;
+pub mod receipt;
 pub mod registry;
 pub mod report;
 pub mod secrets;
@@ -66,6 +67,8 @@ enum Command {
     Fault(fault::Args),
     /// Look at the evidence of nodes, quotes and GPUs, and verify it rule by rule.
     Attest(attest::Args),
+    /// Check the receipt of an answer, offline.
+    Receipt(receipt::Args),
     /// Run a chain by itself; steer a development network: its time, its faucet, copies, faults.
     Devnet(devnet::Args),
 }
@@ -97,6 +100,7 @@ impl Command {
             Self::Registry(args) => &args.common,
             Self::Fault(args) => &args.common,
             Self::Attest(args) => &args.common,
+            Self::Receipt(args) => &args.common,
             Self::Devnet(args) => &args.common,
         })
     }
@@ -113,6 +117,7 @@ impl Command {
             Self::Registry(args) => Box::pin(registry::run(args, session)).await,
             Self::Fault(args) => Box::pin(fault::run(args, session)).await,
             Self::Attest(args) => Box::pin(attest::run(args, session)).await,
+            Self::Receipt(args) => Box::pin(receipt::run(args, session)).await,
             Self::Devnet(args) => Box::pin(devnet::run(args, session)).await,
         }
     }

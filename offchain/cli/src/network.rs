@@ -24,6 +24,7 @@ use cocoon_protocol::UnixSeconds;
 use serde_json::{Map, Value, json};
 
 use crate::args::Address;
+use crate::exit::Usage;
 use crate::secrets;
 
 /// Most bytes of a network file or a global configuration: mainnet's has some 30 KB.
@@ -90,6 +91,12 @@ impl NetworkFile {
         };
         let trusted_state = text("trusted_state")?.map(|path| folder.join(path));
         Ok(Self { global_config, registry, trusted_state, control })
+    }
+
+    /// The registry, without which only wallets can be used.
+    pub fn registry(&self) -> Result<&StdAddr> {
+        let missing = "this network has no registry yet: its file names none, so only wallets can be used on it";
+        self.registry.as_ref().ok_or_else(|| Usage(missing.to_owned()).into())
     }
 
     /// Writes a file, so that other processes can reach the network. It holds no secret.

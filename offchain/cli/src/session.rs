@@ -73,7 +73,8 @@ impl Session {
         self.given.is_some() || self.file.is_some()
     }
 
-    fn network_file(&self) -> Result<NetworkFile> {
+    /// The network's file, for what needs no connection.
+    pub fn network_file(&self) -> Result<NetworkFile> {
         let file = self.file.as_ref().ok_or_else(|| {
             Usage("which network? name its file with --network FILE, or in the variable COCOON_NETWORK".to_owned())
         })?;
@@ -86,9 +87,7 @@ impl Session {
             return Ok(system.clone());
         }
         let file = self.network_file()?;
-        let registry = file.registry.clone().ok_or_else(|| {
-            Usage("this network has no registry yet: its file names none, so only wallets can be used on it".to_owned())
-        })?;
+        let registry = file.registry()?.clone();
         let system = System::new(connect(&file).await?, registry);
         self.given = Some(system.clone());
         Ok(system)

@@ -7,10 +7,12 @@ use bytes::Bytes;
 use cocoon_attest::PeerIdentity;
 use cocoon_node::books::{BooksError, Payment};
 use cocoon_node::wire::Wire;
+use cocoon_protocol::acceptance::SignedAcceptance;
 use cocoon_protocol::frame::{Offer, Request, ToPayee, ToPayer};
 use cocoon_protocol::hash::{ResponseHasher, request_hash};
 use cocoon_protocol::receipt::{Expected, Outcome};
 use cocoon_protocol::{Fault, FaultCode, Hash256, Nano, SignedReceipt, Tokens, Usage};
+use cocoon_receipt::{Bytes as Bytes64, Content, Statement};
 use cocoon_seal::{ChunkOpener, ClientKeys};
 use tokio::sync::mpsc;
 
@@ -55,6 +57,24 @@ pub struct Finished {
     pub receipt: SignedReceipt,
     /// Who signed it.
     pub worker: PeerIdentity,
+    /// The worker's promise before the answer.
+    pub acceptance: SignedAcceptance,
+    /// The worker's certificate, DER.
+    pub evidence: Vec<u8>,
+    /// Question and answer as they travelled, if the client keeps them.
+    pub content: Option<Content>,
+}
+
+impl Finished {
+    /// What a receipt bundle begins with.
+    pub fn statement(&self) -> Statement {
+        Statement {
+            receipt: self.receipt.clone(),
+            acceptance: self.acceptance.clone(),
+            certificate: self.evidence.clone(),
+            content: self.content.clone(),
+        }
+    }
 }
 
 /// An answer under way. Dropping it stops the worker; what was said up to there is billed (P3.9).
@@ -98,6 +118,8 @@ struct Asked {
     /// Hash of the sealed body.
     request: Hash256,
     keys: ClientKeys,
+    /// What has travelled so far, if it is to be kept.
+    content: Option<Content>,
 }
 
 /// Seals the question to the workers that this client has verified itself, and sends it.
@@ -106,6 +128,7 @@ async fn send(session: &Session, offer: &Offer, body: &Bytes) -> Result<(Offer, 
     let sealed = cocoon_seal::seal(body, session.network(), &offer.model, &candidates, &mut rand::rngs::OsRng);
     let (question, keys) = sealed.map_err(|e| Fault::new(FaultCode::Internal, e.to_string()))?;
     let request = request_hash(&question.body);
+    let content = session.keeps_content().then(|| Content { request: Bytes64(question.body.clone()), chunks: vec![] });
     let asking = Request {
         model: offer.model,
         price: offer.price,
@@ -115,7 +138,7 @@ async fn send(session: &Session, offer: &Offer, body: &Bytes) -> Result<(Offer, 
     };
     let mut wire = session.open().await?;
     wire.send(&ToPayee::Request(asking)).await.map_err(gone)?;
-    Ok((offer, Asked { wire, request, keys }))
+    Ok((offer, Asked { wire, request, keys, content }))
 }
 
 /// Before anything was paid.
@@ -165,6 +188,8 @@ struct Accepted {
     prompt: Tokens,
     max_completion: Tokens,
     worker: PeerIdentity,
+    acceptance: SignedAcceptance,
+    evidence: Vec<u8>,
     opener: ChunkOpener,
     payment: Payment,
 }
@@ -216,6 +241,9 @@ impl Exchange {
                         return Err(protocol("token counts that go backwards or beyond the announced limit").into());
                     }
                     response.chunk(&data);
+                    if let Some(content) = &mut self.asked.content {
+                        content.chunks.push(Bytes64(data.clone()));
+                    }
                     let data = accepted
                         .opener
                         .open(&data, so_far)
@@ -283,7 +311,7 @@ impl Exchange {
         let opener = opener.ok_or_else(|| protocol("the acceptance of a worker that was not asked"))?;
         let worst = self.offer.price.cost(Usage { prompt, completion: max_completion });
         let payment = self.session.channel().reserve(worst).map_err(money)?;
-        Ok(Accepted { prompt, max_completion, worker, opener, payment })
+        Ok(Accepted { prompt, max_completion, worker, acceptance: *acceptance, evidence, opener, payment })
     }
 
     /// Keeps the vouchers at least half a window ahead of the tokens that have arrived (P3.4).
@@ -336,7 +364,8 @@ impl Exchange {
         if self.asked.wire.send(&ToPayee::Pay { authorised: cost, voucher }).await.is_ok() {
             let _ = self.asked.wire.finish();
         }
-        Ok(Finished { usage, cost, receipt, worker: accepted.worker })
+        let Accepted { worker, acceptance, evidence, .. } = accepted;
+        Ok(Finished { usage, cost, receipt, worker, acceptance, evidence, content: self.asked.content.take() })
     }
 }
 

@@ -1,4 +1,4 @@
-//! The local OpenAI-compatible endpoint: `/v1/models` and `/v1/chat/completions`.
+//! The local OpenAI-compatible endpoint: `/v1/models` and `/v1/chat/completions`; `/v1/receipts/ID` proves an answer to others.
 //!
 //! It listens on the loopback interface for programs of this machine. A web page of another origin gets nothing from it
 //! (attack 87): requests with a foreign `Origin`, or with a `Host` that is not this machine (DNS rebinding), are refused, and
@@ -28,6 +28,9 @@ use tokio_util::sync::CancellationToken;
 use crate::Client;
 use crate::answer::{Answer, AnswerEvent};
 
+/// Header of an answer: where its receipt is once it has ended.
+pub const RECEIPT: &str = "cocoon-receipt";
+
 /// Serves until `stop` is cancelled; open answers may end first.
 pub async fn serve(client: Arc<Client>, listener: TcpListener, stop: CancellationToken) -> std::io::Result<()> {
     axum::serve(listener, router(client)).with_graceful_shutdown(async move { stop.cancelled().await }).await
@@ -39,6 +42,7 @@ pub fn router(client: Arc<Client>) -> Router {
         .route("/v1/models", get(models))
         .route("/v1/models/{id}", get(model))
         .route("/v1/chat/completions", post(chat))
+        .route("/v1/receipts/{id}", get(receipt))
         .fallback(unknown_path)
         .method_not_allowed_fallback(unknown_method)
         .layer(middleware::from_fn(same_machine_only))
@@ -94,7 +98,8 @@ fn error_response(status: StatusCode, fault: &Fault) -> Response {
 }
 
 async fn unknown_path(uri: Uri) -> Response {
-    let message = format!("there is no {}; this endpoint serves /v1/models and /v1/chat/completions", uri.path());
+    let message =
+        format!("there is no {}; this endpoint serves /v1/models, /v1/chat/completions and /v1/receipts", uri.path());
     error_response(StatusCode::NOT_FOUND, &Fault::new(FaultCode::BadRequest, message))
 }
 
@@ -146,6 +151,23 @@ async fn model(
     if known { Ok(Json(model_object(&id))) } else { Err(crate::model_not_found(&id).into()) }
 }
 
+/// The receipt of an answer by the id of its completion, with everything that proves it.
+async fn receipt(
+    State(client): State<Arc<Client>>,
+    axum::extract::Path(id): axum::extract::Path<String>,
+) -> Result<Response, ApiError> {
+    let Some(bundle) = client.receipts().bundle(&client, &id).await else {
+        let id: String = id.chars().take(80).collect();
+        let message = format!(
+            "there is no receipt of completion {id:?} here: it is there once the answer has ended, for the latest answers of this process"
+        );
+        return Ok(error_response(StatusCode::NOT_FOUND, &Fault::new(FaultCode::BadRequest, message).param("id")));
+    };
+    let json = bundle.map_err(|e| e.to_string()).and_then(|bundle| bundle.to_json().map_err(|e| e.to_string()));
+    let json = json.map_err(|why| Fault::new(FaultCode::ProxyFailed, why))?;
+    Ok(([(header::CONTENT_TYPE, "application/json")], json).into_response())
+}
+
 async fn chat(State(client): State<Arc<Client>>, body: Body) -> Response {
     match answer(client, body).await {
         Ok(response) => response,
@@ -162,16 +184,35 @@ async fn answer(client: Arc<Client>, body: Body) -> Result<Response, ApiError> {
     let mut answer = client.ask(&envelope.model, body).await?;
     // The status line waits for the first chunk, so that everything that goes wrong before it has its own status.
     let first = answer.first_chunk().await?;
-    if envelope.stream.unwrap_or(false) {
+    let head = serde_json::from_slice::<Chunk>(&first).ok();
+    let id = head.as_ref().map(|head| head.id.clone());
+    let receipt = id.as_deref().and_then(receipt_path);
+    let mut response = if envelope.stream.unwrap_or(false) {
         let include_usage = envelope.stream_options.and_then(|o| o.include_usage).unwrap_or(false);
-        Ok(event_stream(first, answer, include_usage))
+        event_stream(client, first, head, answer, include_usage)
     } else {
-        whole(first, answer).await
+        whole(client, first, id, answer).await?
+    };
+    if let Some(path) = receipt {
+        response.headers_mut().insert(RECEIPT, path);
     }
+    Ok(response)
+}
+
+/// Where the receipt of a completion will be; none if its id does not fit a path.
+fn receipt_path(id: &str) -> Option<HeaderValue> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+    let fits = !id.is_empty() && id.len() <= 80 && id.chars().all(plain);
+    HeaderValue::from_str(&format!("/v1/receipts/{id}")).ok().filter(|_| fits)
 }
 
 /// The whole answer as one object.
-async fn whole(first: Bytes, mut answer: Answer) -> Result<Response, ApiError> {
+async fn whole(
+    client: Arc<Client>,
+    first: Bytes,
+    id: Option<String>,
+    mut answer: Answer,
+) -> Result<Response, ApiError> {
     let bad = |e: cocoon_protocol::openai::fold::BadChunk| Fault::new(FaultCode::Protocol, e.to_string());
     let mut fold = Fold::default();
     fold.push(&first).map_err(bad)?;
@@ -179,7 +220,11 @@ async fn whole(first: Bytes, mut answer: Answer) -> Result<Response, ApiError> {
         match answer.next().await? {
             AnswerEvent::Accepted { .. } => {}
             AnswerEvent::Chunk(data) => fold.push(&data).map_err(bad)?,
-            AnswerEvent::Finished(finished) => return Ok(Json(fold.finish(finished.usage)).into_response()),
+            AnswerEvent::Finished(finished) => {
+                let object = fold.finish(finished.usage);
+                client.receipts().keep(id.unwrap_or_default(), finished).await;
+                return Ok(Json(object).into_response());
+            }
         }
     }
 }
@@ -193,10 +238,15 @@ enum Stage {
 }
 
 /// The answer as server-sent events, each chunk as the worker sent it.
-fn event_stream(first: Bytes, answer: Answer, include_usage: bool) -> Response {
-    let head = serde_json::from_slice::<Chunk>(&first).ok();
+fn event_stream(
+    client: Arc<Client>,
+    first: Bytes,
+    head: Option<Chunk>,
+    answer: Answer,
+    include_usage: bool,
+) -> Response {
     let events = stream::unfold(Stage::First(first, Box::new(answer)), move |stage| {
-        let head = head.clone();
+        let (client, head) = (client.clone(), head.clone());
         async move {
             match stage {
                 Stage::First(data, answer) => Some((event(&data), Stage::More(answer))),
@@ -204,13 +254,18 @@ fn event_stream(first: Bytes, answer: Answer, include_usage: bool) -> Response {
                     return match answer.next().await {
                         Ok(AnswerEvent::Accepted { .. }) => continue,
                         Ok(AnswerEvent::Chunk(data)) => Some((event(&data), Stage::More(answer))),
-                        Ok(AnswerEvent::Finished(finished)) => match head.filter(|_| include_usage) {
-                            Some(h) => {
-                                let head = Head { id: h.id, created: UnixSeconds(h.created), model: h.model };
-                                usage_event(head.usage(finished.usage))
+                        Ok(AnswerEvent::Finished(finished)) => {
+                            let usage = finished.usage;
+                            let id = head.as_ref().map(|head| head.id.clone()).unwrap_or_default();
+                            client.receipts().keep(id, finished).await;
+                            match head.filter(|_| include_usage) {
+                                Some(h) => {
+                                    let head = Head { id: h.id, created: UnixSeconds(h.created), model: h.model };
+                                    usage_event(head.usage(usage))
+                                }
+                                None => Some((done(), Stage::End)),
                             }
-                            None => Some((done(), Stage::End)),
-                        },
+                        }
                         // P6.2: the error is an event, and no [DONE] follows.
                         Err(fault) => Some((event(error_object(&fault).to_string().as_bytes()), Stage::End)),
                     };

@@ -6,6 +6,7 @@
 
 pub mod answer;
 pub mod http;
+pub mod receipts;
 mod session;
 
 use std::sync::Arc;
@@ -16,9 +17,11 @@ use cocoon_node::books::PayerChannel;
 use cocoon_node::{Node, ProxyEntry};
 use cocoon_protocol::frame::{ChannelTerms, MAX_BODY, Offer};
 use cocoon_protocol::{Fault, FaultCode, Nano, Price, Tokens};
+use cocoon_receipt::{Bundle, CollectError};
 use tokio::sync::Mutex;
 
 pub use answer::{Answer, AnswerEvent, Finished};
+pub use receipts::Receipts;
 use session::Session;
 
 /// How a client behaves.
@@ -34,6 +37,8 @@ pub struct ClientConfig {
     pub window: Tokens,
     /// How long a peer may be silent when it is its turn.
     pub patience: Duration,
+    /// Keep each question and answer as they travelled, sealed, with its receipt, so that a bundle has them too.
+    pub keep_content: bool,
 }
 
 impl Default for ClientConfig {
@@ -44,6 +49,7 @@ impl Default for ClientConfig {
             price_cap: None,
             window: Tokens(64),
             patience: Duration::from_secs(60),
+            keep_content: false,
         }
     }
 }
@@ -55,6 +61,7 @@ pub struct Client {
     proxy: ProxyEntry,
     channel: Arc<PayerChannel>,
     session: Mutex<Dialled>,
+    receipts: Receipts,
 }
 
 /// What dialling has come to.
@@ -80,7 +87,7 @@ impl Client {
             .payer_channel(terms, config.deposit)
             .await
             .map_err(|e| Fault::new(FaultCode::PaymentRejected, e.to_string()))?;
-        Ok(Arc::new(Self { node, config, proxy, channel, session: Mutex::default() }))
+        Ok(Arc::new(Self { node, config, proxy, channel, session: Mutex::default(), receipts: Receipts::default() }))
     }
 
     /// The channel that pays.
@@ -106,6 +113,17 @@ impl Client {
             return Err(Fault::new(FaultCode::PaymentRejected, message));
         }
         answer::ask(session, offer, body).await
+    }
+
+    /// Everything that proves an answer to others, as a file for `cocoon receipt verify`. Soon after the answer: the network's state
+    /// of that time is part of it.
+    pub async fn bundle(&self, finished: &Finished) -> Result<Bundle, CollectError> {
+        cocoon_receipt::collect(&self.node, finished.statement()).await
+    }
+
+    /// Receipts of the latest answers that went through the local endpoint.
+    pub fn receipts(&self) -> &Receipts {
+        &self.receipts
     }
 
     /// Ends the link; the next question dials again.

@@ -197,6 +197,11 @@ impl Session {
         self.config.window
     }
 
+    /// Whether question and answer are kept as they travelled, for receipt bundles.
+    pub fn keeps_content(&self) -> bool {
+        self.config.keep_content
+    }
+
     pub fn patience(&self) -> Duration {
         self.config.patience
     }

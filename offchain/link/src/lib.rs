@@ -26,6 +26,8 @@ mod config;
 mod endpoint;
 mod error;
 mod frame;
+#[doc(hidden)]
+pub mod fuzzing;
 mod hello;
 mod link;
 mod mux;

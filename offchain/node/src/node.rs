@@ -8,12 +8,12 @@ use std::time::Duration;
 use cocoon_attest::{
     CollateralProvider, IdentityHandle, IdentityRequest, IssueError, PolicyHandle, Quoter, Verifier, issue_identity,
 };
-use cocoon_chain::{Chain, ChainError, Head, Wallet, call_getter};
+use cocoon_chain::{Chain, ChainError, Head, Wallet};
 use cocoon_link::{Endpoint, LinkConfig};
 use cocoon_payments::{PayeeBooks, PayeeTerms, PayerBooks, Report, Store, StoreError};
 use cocoon_protocol::frame::{Books, ChannelTerms};
 use cocoon_protocol::{GlobalId, Hash256, ImageId, Nano, NodeKey, NodePublicKey, Role, StdAddr, UnixSeconds};
-use cocoon_wrappers::generated::{pay_channel, registry as registry_contract};
+use cocoon_wrappers::generated::pay_channel;
 use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -21,7 +21,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::books::{Ledger, PayeeChannel, PayerChannel};
 use crate::channels::{self, ChannelState};
-use crate::registry::{RegistryError, RegistryView};
+use crate::registry::{self, RegistryError, RegistryView};
 use crate::{ChannelError, stake};
 
 /// A voucher must be claimable for this long after it was taken, in seconds.
@@ -183,6 +183,11 @@ impl Node {
     /// The registry at the newest block.
     pub fn registry(&self) -> Arc<RegistryView> {
         self.registry.borrow().clone()
+    }
+
+    /// Where the registry is.
+    pub fn registry_address(&self) -> &StdAddr {
+        &self.config.registry
     }
 
     /// Follows the registry.
@@ -428,15 +433,7 @@ fn reporting(config: &NodeConfig, books: PayerBooks) -> PayerBooks {
 }
 
 async fn read_registry(config: &NodeConfig) -> Result<RegistryView, NodeError> {
-    let read = async || -> Result<_, ChannelError> {
-        let stack = call_getter(&*config.chain, &config.registry, &registry_contract::get_snapshot()).await?;
-        Ok(registry_contract::decode_snapshot(stack)?)
-    };
-    let state = read().await.map_err(|source| NodeError::Registry {
-        address: Box::new(config.registry.clone()),
-        source: Box::new(source),
-    })?;
-    Ok(RegistryView::read(config.chain.network(), &state)?)
+    registry::read(&*config.chain, &config.registry).await
 }
 
 /// Follows the chain: the registry becomes policy, certificates are renewed, deposits are read. Live links are re-checked by

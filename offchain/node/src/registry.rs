@@ -3,10 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use cocoon_attest::{ImageWindow, PlatformId, Policy, RootHash};
+use cocoon_chain::{Chain, call_getter};
 use cocoon_protocol::{
     GlobalId, Hash256, ImageId, KeyError, ModelHash, Nano, NodePublicKey, Role, StdAddr, UnixSeconds,
 };
-use cocoon_wrappers::generated::registry::{Life, RegistryState};
+use cocoon_wrappers::generated::registry::{self, Life, RegistryState};
+
+use crate::{ChannelError, NodeError};
 
 /// Stored status of an entry that was approved.
 const SCHEDULED: u8 = 1;
@@ -97,6 +100,18 @@ pub enum RegistryError {
     /// An amount is beyond everything that exists.
     #[error("the registry's {0} is beyond the Toncoin that exists")]
     Amount(&'static str),
+}
+
+/// The registry as it stands at the newest block that this chain knows.
+pub async fn read(chain: &dyn Chain, address: &StdAddr) -> Result<RegistryView, NodeError> {
+    let state = async || -> Result<_, ChannelError> {
+        let stack = call_getter(chain, address, &registry::get_snapshot()).await?;
+        Ok(registry::decode_snapshot(stack)?)
+    };
+    let state = state()
+        .await
+        .map_err(|source| NodeError::Registry { address: Box::new(address.clone()), source: Box::new(source) })?;
+    Ok(RegistryView::read(chain.network(), &state)?)
 }
 
 impl RegistryView {

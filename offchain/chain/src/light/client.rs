@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
-use cocoon_lite::queries::{GetAccountState, GetConfigAll, GetTransactions};
+use cocoon_lite::queries::{GetAccountState, GetBlockProof, GetConfigAll, GetTransactions};
 use cocoon_lite::{AccountId, Answer, BlockIdExt};
 use cocoon_protocol::{GlobalId, Hash256, StdAddr};
 use parking_lot::Mutex;
@@ -17,8 +17,9 @@ use super::cache::Cache;
 use super::contents::{check_account, check_config, check_history};
 use super::error::ProofError;
 use super::follow;
-use super::links::ProvenBlock;
+use super::links::{ProvenBlock, check_steps};
 use super::pool::{Pool, Vain, expect};
+use super::proven::StateProof;
 use super::send;
 use super::settings::LightSettings;
 use super::store::{self, StateFileError, Trusted};
@@ -30,6 +31,9 @@ use crate::transaction::TransactionRecord;
 /// Accounts and transactions that are kept; services ask for the same few again and again.
 const ACCOUNTS: usize = 512;
 const TRANSACTIONS: usize = 2048;
+
+/// A proof for others has at most so many answers of servers, each of some dozen steps.
+const MOST_PROOFS: usize = 256;
 
 /// Servers give no more transactions at once.
 const PAGE: usize = 16;
@@ -209,6 +213,37 @@ impl Inner {
         self.pool.servers.iter().any(|server| server.claim().is_some_and(|claim| claim.id.seqno > head))
     }
 
+    /// Steps to a block from where the network's file begins, as servers gave them. What this client has proven since does
+    /// not count: whoever reads the proof trusts the file only.
+    async fn blocks_to(&self, target: &BlockIdExt) -> Result<Vec<Vec<u8>>, ChainError> {
+        let network = &self.settings.network;
+        let mut at = network.init_block.clone().unwrap_or_else(|| network.zero_state.clone());
+        let mut proofs = vec![];
+        while proofs.len() < MOST_PROOFS {
+            let query = GetBlockProof { mode: 1, known_block: at.clone(), target_block: Some(target.clone()) }.into();
+            let check = |answer| {
+                let proof = expect(answer, |answer| match answer {
+                    Answer::PartialBlockProof(proof) => Some(proof),
+                    _ => None,
+                })?;
+                let reached = check_steps(&at, target, &proof)?;
+                Ok((Answer::from(proof).to_bytes(), reached))
+            };
+            let found = self.pool.ask(&query, target.seqno, check).await;
+            let (bytes, reached) = found.map_err(|vain| self.vain("the steps to a block", &vain))?;
+            proofs.push(bytes);
+            if reached.complete {
+                return Ok(proofs);
+            }
+            if reached.id == at {
+                break;
+            }
+            at = reached.id;
+        }
+        let why = "the steps from the network's file to the newest block are too many: take a newer global.config.json";
+        Err(ChainError::malformed("a proof", why))
+    }
+
     async fn page(&self, address: &StdAddr, lt: u64, hash: Hash256) -> Result<Vec<TransactionRecord>, ChainError> {
         let account = AccountId { workchain: address.workchain.into(), id: address.address };
         let hash_bytes = HashBytes(*hash.as_bytes());
@@ -351,6 +386,39 @@ impl Chain for LightClient {
 
     fn subscribe(&self) -> watch::Receiver<Head> {
         self.inner.heads.subscribe()
+    }
+
+    async fn prove(&self, accounts: &[StdAddr]) -> Result<StateProof, ChainError> {
+        let inner = &self.inner;
+        let block = inner.block()?;
+        let mut proof = StateProof { blocks: inner.blocks_to(&block.id).await?, ..StateProof::default() };
+        let query = GetConfigAll { mode: 0, id: block.id.clone() }.into();
+        let check = |answer| {
+            let info = expect(answer, |answer| match answer {
+                Answer::ConfigInfo(info) => Some(info),
+                _ => None,
+            })?;
+            check_config(&block, &info)?;
+            Ok(Answer::from(info).to_bytes())
+        };
+        let found = inner.pool.ask(&query, block.id.seqno, check).await;
+        proof.config = found.map_err(|vain| inner.vain("the configuration", &vain))?;
+        for address in accounts {
+            let account = AccountId { workchain: address.workchain.into(), id: address.address };
+            let query = GetAccountState { id: block.id.clone(), account }.into();
+            let check = |answer| {
+                let state = expect(answer, |answer| match answer {
+                    Answer::AccountState(state) => Some(state),
+                    _ => None,
+                })?;
+                check_account(&block, address, &state)?;
+                Ok(Answer::from(state).to_bytes())
+            };
+            let found = inner.pool.ask(&query, block.id.seqno, check).await;
+            let state = found.map_err(|vain| inner.vain(&format!("account {address}"), &vain))?;
+            proof.accounts.push((address.clone(), state));
+        }
+        Ok(proof)
     }
 }
 

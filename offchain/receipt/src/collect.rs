@@ -1,0 +1,83 @@
+//! From an answer to a bundle.
+
+use std::time::Duration;
+
+use cocoon_attest::AttestError;
+use cocoon_chain::{AccountStatus, Chain, ChainError, StdAddr, run_getter};
+use cocoon_node::{Node, stake};
+use cocoon_protocol::SignedReceipt;
+use cocoon_protocol::acceptance::SignedAcceptance;
+use cocoon_wrappers::generated::pay_channel;
+
+use crate::bundle::{Bundle, Bytes, Content, Evidence, VERSION};
+
+/// How long the block may take that is as young as the receipt: the worker may have seen one that this node has not.
+const BLOCK_PATIENCE: Duration = Duration::from_secs(15);
+
+/// What a client has in hand when an answer has ended.
+#[derive(Clone, Debug)]
+pub struct Statement {
+    /// The worker's statement.
+    pub receipt: SignedReceipt,
+    /// The worker's promise.
+    pub acceptance: SignedAcceptance,
+    /// The worker's certificate, DER.
+    pub certificate: Vec<u8>,
+    /// Question and answer as they travelled, if they were kept.
+    pub content: Option<Content>,
+}
+
+/// No bundle can be made.
+#[derive(Debug, thiserror::Error)]
+pub enum CollectError {
+    /// The network's state cannot be proven now.
+    #[error("the state of the network cannot be proven now: {0}; ask again")]
+    Chain(#[from] ChainError),
+    /// The network does not go on.
+    #[error("no block as young as the receipt has come within {} s; ask again", BLOCK_PATIENCE.as_secs())]
+    NoBlock,
+    /// There is nothing to check the evidence with.
+    #[error("what the worker's platform is certified by is not at hand: {0}")]
+    Evidence(#[from] AttestError),
+    /// The collateral cannot be written down.
+    #[error("the collateral cannot be written: {0}")]
+    Collateral(String),
+}
+
+/// Adds to an answer what proves it: the collateral of the worker's platform, and the registry, the worker's channel and its stake
+/// account at the newest block. Soon after the answer: what is proven must be as it was then.
+pub async fn collect(node: &Node, statement: Statement) -> Result<Bundle, CollectError> {
+    let Statement { receipt, acceptance, certificate, content } = statement;
+    let collateral = node.endpoint().verifier().collateral(&certificate)?;
+    let collateral = collateral.to_json().map_err(|e| CollectError::Collateral(e.to_string()))?;
+    let collateral = serde_json::from_slice(&collateral).map_err(|e| CollectError::Collateral(e.to_string()))?;
+    let chain = node.chain().as_ref();
+    let mut heads = chain.subscribe();
+    let young = heads.wait_for(|head| head.utime >= receipt.receipt.time);
+    if !matches!(tokio::time::timeout(BLOCK_PATIENCE, young).await, Ok(Ok(_))) {
+        return Err(CollectError::NoBlock);
+    }
+    let mut accounts = vec![node.registry_address().clone(), receipt.receipt.channel.clone()];
+    accounts.extend(stake_of(node, chain, &receipt.receipt.channel).await?);
+    let proof = chain.prove(&accounts).await?;
+    Ok(Bundle {
+        version: VERSION,
+        receipt,
+        acceptance: Some(acceptance),
+        evidence: Evidence { certificate: Bytes(certificate), collateral },
+        chain: proof.into(),
+        content,
+    })
+}
+
+/// The stake account behind a worker's channel, if the channel is on chain. What does not fit is left to whoever verifies.
+async fn stake_of(node: &Node, chain: &dyn Chain, channel: &StdAddr) -> Result<Option<StdAddr>, ChainError> {
+    let (account, config) = (chain.account(channel).await?, chain.config().await?);
+    if account.status != AccountStatus::Active {
+        return Ok(None);
+    }
+    let state = run_getter(&account, &config, &pay_channel::get_state()).ok();
+    let state = state.and_then(|output| pay_channel::decode_state(output.stack).ok());
+    let identified = state.and_then(|state| stake::identify(&node.registry().governor, &state.payee).ok());
+    Ok(identified.map(|(_, address)| address))
+}
