@@ -106,18 +106,7 @@ test('a deposit that the governor refuses comes back whole', async () => {
     // A governor that was never set up.
     const governor = await governorAt({}, 99n);
     const ann = await dao.staker('ann');
-    const other = await StakeAccount.fromInit(
-        governor.address,
-        ann.wallet.address,
-        0n,
-        0n,
-        0n,
-        0n,
-        0n,
-        Dictionary.empty(),
-        Dictionary.empty(),
-        Dictionary.empty(),
-    );
+    const other = await StakeAccount.fromInit(governor.address, ann.wallet.address, Dictionary.empty(), Dictionary.empty(), null);
     const staker = { wallet: ann.wallet, account: net.chain.openContract(other) };
     const before = await ann.wallet.getBalance();
     ok(await dao.sendDeposit(staker, ton('500')), staker);
