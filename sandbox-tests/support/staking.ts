@@ -51,7 +51,7 @@ export async function solvent(net: Network, staker: Staker): Promise<StakeState>
     const confirmed = lots.filter((lot) => lot.activeFrom !== 0n);
     assert.equal(state.held, sum(lots.map((lot) => lot.amount)), 'held');
     assert.equal(state.staying, sum(confirmed.filter((lot) => lot.exitFrom === 0n).map((lot) => lot.amount)), 'staying');
-    assert.equal(state.bonded, sum(nodes.filter((node) => node.retiredAt === 0n).map((node) => node.bond)), 'bonded');
+    assert.equal(state.bonded, sum(nodes.filter((node) => node.freeAt === 0n).map((node) => node.bond)), 'bonded');
     assert.ok(state.bonded <= state.staying, 'bonds are covered by what stays');
     assert.ok(state.pledged <= sum(confirmed.map((lot) => lot.amount)), 'pledges are covered by what is here');
     assert.ok((await net.balance(staker.account.address)) >= state.held + RESERVE - ton('0.01'), 'the money is there');

@@ -169,7 +169,7 @@ test('a node is bonded by stake that stays, and its key proves that it agrees', 
     const made = ok(await registerNode(dao, ann, 'node', { bond: ton('300') }), ann);
     noteGas('stake: register a node', on(made, address));
     const node = await ann.account.getNode(publicKey(keys('node')));
-    assert.deepEqual(node, { $$type: 'Node', bond: ton('300'), since: BigInt(net.now), retiredAt: 0n } satisfies Node);
+    assert.deepEqual(node, { $$type: 'Node', bond: ton('300'), since: BigInt(net.now), freeAt: 0n } satisfies Node);
     await net.refused(address, StakeErr.bonded, () => registerNode(dao, ann, 'second', { bond: ton('201') }));
     // The bond holds the lot.
     await net.refused(address, StakeErr.bonded, () => dao.unbond(ann, 0n));
@@ -202,7 +202,7 @@ test('attack_53_unbonding_before_the_proof: a retired node is on record for as l
     net.now = retiredAt + Number(RULES.unbondingDelay) - 1;
     await net.refused(address, StakeErr.nodeLocked, () => forgetNode(ann, 'node'));
     await net.refused(address, StakeErr.lotLocked, () => dao.withdraw(ann, 0n));
-    assert.equal((await ann.account.getNode(publicKey(keys('node')))).retiredAt, BigInt(retiredAt));
+    assert.equal((await ann.account.getNode(publicKey(keys('node')))).freeAt, BigInt(retiredAt) + RULES.unbondingDelay);
     net.later(1);
     ok(await dao.withdraw(ann, 0n), ann);
     noteGas('stake: forget a node', on(ok(await forgetNode(ann, 'node'), ann), address));

@@ -65,7 +65,7 @@ test('a node is slashed once, whoever proves it and however often, and its key i
     ok(await registerNode(dao, ann, 'other', { bond: ton('50') }), ann);
     await slash();
     const slashedAt = BigInt(net.now);
-    const gone: Node = { $$type: 'Node', bond: 0n, since: slashedAt, retiredAt: slashedAt };
+    const gone: Node = { $$type: 'Node', bond: 0n, since: slashedAt, freeAt: slashedAt };
     assert.deepEqual(await ann.account.getNode(NODE), gone);
     const rival = await net.wallet('rival');
     // Two receipts, two images: another fault of the same node finds no bond either.

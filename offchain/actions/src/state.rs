@@ -102,7 +102,7 @@ fn stake(out: &mut Fields, state: &stake_account::StakeState) {
     }
     for (key, node) in &state.nodes {
         out.ton(format!("nodes.{key}.bond"), node.bond);
-        out.set(format!("nodes.{key}.retired_at"), node.retired_at);
+        out.set(format!("nodes.{key}.free_at"), node.free_at);
     }
     for (proposal, until) in &state.receipts {
         out.set(format!("receipts.{proposal}"), until);

@@ -54,7 +54,7 @@ pub async fn check_node(
     let Some(node) = nodes.get(&HashBytes(*key.as_bytes())) else {
         return refuse("the key is not registered with the stake account; register the node".into());
     };
-    if node.retired_at != 0 {
+    if node.free_at != 0 {
         return refuse("the key is retired; register a fresh one".into());
     }
     let bond = nano(node.bond)?;

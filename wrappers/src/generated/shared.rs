@@ -644,8 +644,8 @@ pub struct Node {
     pub bond: Tokens,
     /// `since`: uint32.
     pub since: u32,
-    /// `retiredAt`: uint32.
-    pub retired_at: u32,
+    /// `freeAt`: uint32.
+    pub free_at: u32,
 }
 
 impl Node {
@@ -668,28 +668,28 @@ impl AbiStruct for Node {
     fn store(&self, b0: &mut CellBuilder) -> Result<(), AbiError> {
         <codec::Coins>::store(&self.bond, b0).at("bond")?;
         <codec::Uint<u32, 32>>::store(&self.since, b0).at("since")?;
-        <codec::Uint<u32, 32>>::store(&self.retired_at, b0).at("retiredAt")?;
+        <codec::Uint<u32, 32>>::store(&self.free_at, b0).at("freeAt")?;
         Ok(())
     }
 
     fn load(s0: &mut CellSlice<'_>, budget: &mut Budget) -> Result<Self, AbiError> {
         let bond = <codec::Coins>::load(s0, budget).at("bond")?;
         let since = <codec::Uint<u32, 32>>::load(s0, budget).at("since")?;
-        let retired_at = <codec::Uint<u32, 32>>::load(s0, budget).at("retiredAt")?;
-        Ok(Self { bond, since, retired_at })
+        let free_at = <codec::Uint<u32, 32>>::load(s0, budget).at("freeAt")?;
+        Ok(Self { bond, since, free_at })
     }
 
     fn pop(r: &mut StackReader) -> Result<Self, AbiError> {
         let bond = <codec::Coins>::pop(r).at("bond")?;
         let since = <codec::Uint<u32, 32>>::pop(r).at("since")?;
-        let retired_at = <codec::Uint<u32, 32>>::pop(r).at("retiredAt")?;
-        Ok(Self { bond, since, retired_at })
+        let free_at = <codec::Uint<u32, 32>>::pop(r).at("freeAt")?;
+        Ok(Self { bond, since, free_at })
     }
 
     fn push(&self, out: &mut Vec<StackValue>) -> Result<(), AbiError> {
         <codec::Coins>::push(&self.bond, out).at("bond")?;
         <codec::Uint<u32, 32>>::push(&self.since, out).at("since")?;
-        <codec::Uint<u32, 32>>::push(&self.retired_at, out).at("retiredAt")?;
+        <codec::Uint<u32, 32>>::push(&self.free_at, out).at("freeAt")?;
         Ok(())
     }
 
@@ -698,7 +698,7 @@ impl AbiStruct for Node {
         Self {
             bond: <codec::Coins>::sample(g),
             since: <codec::Uint<u32, 32>>::sample(g),
-            retired_at: <codec::Uint<u32, 32>>::sample(g),
+            free_at: <codec::Uint<u32, 32>>::sample(g),
         }
     }
 }

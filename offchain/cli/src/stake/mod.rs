@@ -105,7 +105,7 @@ fn show(stake: &Stake<'_>, epoch: u32) -> Report {
             .text("key", hash(*key))
             .ton("bond", nano(node.bond))
             .time("since", node.since)
-            .time("retired_at", node.retired_at)
+            .time("free_at", node.free_at)
     });
     let votes = state.receipts.iter();
     let votes = votes.map(|(proposal, until): (&StdAddr, &u32)| {

@@ -196,7 +196,7 @@ fn stake(
             hex(key),
             nano(n.bond)?,
             n.since,
-            n.retired_at
+            n.free_at
         ])?;
     }
     Ok(())
