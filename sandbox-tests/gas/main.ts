@@ -4,6 +4,7 @@ import path from 'node:path';
 import { channel, reputation } from './channel';
 import { dao } from './dao';
 import { registry } from './registry';
+import { transparency } from './transparency';
 import { Figure } from './meter';
 import { TARGETS, misses } from './targets';
 
@@ -17,7 +18,7 @@ type Table = { note: string; operations: Record<string, Committed>; missed: Reco
 
 async function measureAll(): Promise<Map<string, Figure>> {
     const all = new Map<string, Figure>();
-    for (const scenario of [channel, reputation, ...registry, ...dao]) {
+    for (const scenario of [channel, reputation, ...registry, transparency, ...dao]) {
         for (const [name, figure] of (await scenario()).figures) {
             if (all.has(name)) throw new Error(`${name} is measured twice`);
             all.set(name, figure);

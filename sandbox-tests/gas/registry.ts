@@ -29,6 +29,7 @@ import {
     suspension,
 } from '../support/entries';
 import { evidence } from '../support/channel';
+import { openLog } from '../support/log';
 import { GENESIS, Network, Wallet, bareOp, keys, publicKey, ton } from '../support/network';
 import { Meter } from './meter';
 
@@ -126,6 +127,7 @@ async function registryOf(net: Network, governor: Wallet, fill: number): Promise
     const { code, data } = initial.init!;
     const balance = PARAMS.minProxyBond * BigInt(proxies.size) + ton('10');
     await net.chain.setShardAccount(initial.address, createShardAccount({ address: initial.address, code, data, balance }));
+    await openLog(net, initial.address);
     return net.chain.openContract(Registry.fromAddress(initial.address));
 }
 
