@@ -137,6 +137,9 @@ export const StakeErr = {
     nodeLocked: 1416,
     nodeRetired: 1417,
     bondLowered: 1418,
+    nodeSlashed: 1419,
+    nodeFree: 1420,
+    lotTooLarge: 1421,
 } as const;
 
 export const UNKNOWN_MESSAGE = 130;
