@@ -4,8 +4,8 @@ import path from 'node:path';
 import { channel, reputation } from './channel';
 import { dao } from './dao';
 import { faults } from './faults';
-import { log } from './log';
 import { registry } from './registry';
+import { transparency } from './transparency';
 import { Figure } from './meter';
 import { TARGETS, misses } from './targets';
 
@@ -19,7 +19,7 @@ type Table = { note: string; operations: Record<string, Committed>; missed: Reco
 
 async function measureAll(): Promise<Map<string, Figure>> {
     const all = new Map<string, Figure>();
-    for (const scenario of [channel, reputation, ...registry, ...dao, ...faults, ...log]) {
+    for (const scenario of [channel, reputation, ...registry, transparency, ...dao, ...faults]) {
         for (const [name, figure] of (await scenario()).figures) {
             if (all.has(name)) throw new Error(`${name} is measured twice`);
             all.set(name, figure);

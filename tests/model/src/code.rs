@@ -26,6 +26,8 @@ pub struct Codes {
     pub reputation: Cell,
     /// StakeAccount.
     pub stake: Cell,
+    /// TransparencyLog.
+    pub log: Cell,
     empty: Chain,
 }
 
@@ -46,6 +48,7 @@ impl Codes {
             registry: load(folder, "Registry")?,
             reputation: load(folder, "Reputation")?,
             stake: load(folder, "StakeAccount")?,
+            log: load(folder, "TransparencyLog")?,
             empty: Chain::new()?,
         })
     }

@@ -19,7 +19,11 @@ use crate::reputation::model::Record;
 use crate::verdict::{Amount, Call, Reasons, Sent, Verdict, done, kept, malformed};
 
 /// Least value of a message, beside a bond.
-pub const MIN_VALUE: u128 = 5 * CENT;
+pub const MIN_VALUE: u128 = 7 * CENT;
+/// What the log is told with.
+pub const LOG_ENTRY_VALUE: u128 = 2 * CENT;
+/// What the log begins with.
+pub const LOG_RESERVE: u128 = 10 * CENT;
 /// What a proxy leaves for the storage of its entry.
 pub const PROXY_FEE: u128 = 10 * CENT;
 /// What must be there when the registry is set up.
@@ -51,6 +55,7 @@ const MIN_DELAY: u32 = 600;
 const MAX_DELAY: u32 = 90 * 86_400;
 const MAX_FEE_BPS: u16 = 2000;
 const PROXY_AUTH: u32 = 0x5052_5831;
+const LOG_ENTRY: u32 = 0x544c_0001;
 
 const SCHEDULED: u8 = 1;
 const DEPRECATED: u8 = 3;
@@ -178,6 +183,8 @@ pub struct Registry {
     pub record_code: Cell,
     /// Code of reports.
     pub fault_code: Cell,
+    /// Code of the log.
+    pub log_code: Cell,
 }
 
 /// What a registry begins with.
@@ -195,6 +202,25 @@ pub struct Genesis {
     pub rebuilders: BTreeMap<HashBytes, u32>,
     /// How many of them must have.
     pub rebuild_threshold: u8,
+}
+
+/// What the log is told about a change, beside the message that made it.
+struct Note {
+    query: u64,
+    kind: u8,
+    id: HashBytes,
+    moment: u32,
+}
+
+impl Note {
+    const fn about(query: u64, kind: u8, id: HashBytes, moment: u32) -> Self {
+        Self { query, kind, id, moment }
+    }
+
+    /// A change of the registry as a whole.
+    const fn whole(query: u64, now: u32) -> Self {
+        Self::about(query, 0, HashBytes::ZERO, now)
+    }
 }
 
 fn good_text(text: &str) -> bool {
@@ -223,9 +249,10 @@ impl Registry {
             successor: None,
             successor_from: 0,
         };
-        let init = StateInit { code: Some(codes.registry.clone()), data: Some(cell(state.to_cell())), ..Default::default() };
-        let (record_code, fault_code) = (codes.reputation.clone(), codes.fault.clone());
-        Self { state, address: address_of(&init), init, record_code, fault_code }
+        let init =
+            StateInit { code: Some(codes.registry.clone()), data: Some(cell(state.to_cell())), ..Default::default() };
+        let (record_code, fault_code, log_code) = (codes.reputation.clone(), codes.fault.clone(), codes.log.clone());
+        Self { state, address: address_of(&init), init, record_code, fault_code, log_code }
     }
 
     /// The record that this message of the registry's creates.
@@ -269,6 +296,7 @@ impl Registry {
     }
 
     fn set_up(&mut self, call: &Call<'_>, m: &SetUpRegistry) -> Verdict {
+        let mut sends = vec![];
         if !self.state.ready {
             let rebuilders = self.state.rebuilders.len();
             let reachable = (1..=rebuilders).contains(&usize::from(self.state.rebuild_threshold));
@@ -283,8 +311,13 @@ impl Registry {
             self.state.counts.roots = u16::try_from(roots).expect("a few");
             self.state.ready = true;
             self.state.revision = 1;
+            let nothing = Cell::empty_cell();
+            let open = Sent::plain(self.log(), Amount::LessForwarding(LOG_RESERVE), nothing);
+            sends.push(Sent { deploys: true, ..open });
+            sends.push(self.told(call, &Note::whole(m.query_id, call.now)));
         }
-        done(call.own().max(RESERVE), vec![Sent::plain(call.sender.clone(), Amount::Rest, excesses(m.query_id))])
+        sends.push(Sent::plain(call.sender.clone(), Amount::Rest, excesses(m.query_id)));
+        done(call.own().max(RESERVE), sends)
     }
 
     /// What only the governor may do.
@@ -294,29 +327,50 @@ impl Registry {
         reasons.when(*call.sender != self.state.governor, code::NOT_GOVERNOR);
         reasons.when(call.value < MIN_VALUE, code::LOW_VALUE);
         let before = self.clone();
-        let query = match self.change(call, op, &mut reasons) {
-            Ok(query) => query,
+        let note = match self.change(call, op, &mut reasons) {
+            Ok(note) => note,
             Err(Some(verdict)) => return verdict,
             Err(None) => {
                 reasons.malformed();
-                0
+                Note::whole(0, call.now)
             }
         };
         if let Some(refused) = reasons.verdict() {
             *self = before;
             return refused;
         }
-        self.changed(call, query)
+        self.changed(call, &note)
     }
 
-    fn changed(&mut self, call: &Call<'_>, query: u64) -> Verdict {
+    fn changed(&mut self, call: &Call<'_>, note: &Note) -> Verdict {
         self.state.revision += 1;
-        done(call.own(), vec![Sent::plain(call.sender.clone(), Amount::Rest, excesses(query))])
+        let rest = Sent::plain(call.sender.clone(), Amount::Rest, excesses(note.query));
+        done(call.own(), vec![self.told(call, note), rest])
+    }
+
+    /// Where the log is.
+    fn log(&self) -> StdAddr {
+        let data = Writer::default().address(&self.address).uint(0, 64 + 1).end();
+        address_from(self.log_code.repr_hash(), self.log_code.repr_depth(), &data)
+    }
+
+    /// RG-24: what the log hears of a change.
+    fn told(&self, call: &Call<'_>, note: &Note) -> Sent {
+        let entry = Writer::op(LOG_ENTRY)
+            .uint(self.state.revision.into(), 32)
+            .uint(call.op().unwrap_or_default().into(), 32)
+            .uint(note.kind.into(), 8)
+            .word(&note.id.0)
+            .uint(note.moment.into(), 32)
+            .uint(call.now.into(), 32)
+            .word(&call.body.repr_hash().0)
+            .end();
+        Sent::bouncing(self.log(), Amount::LessForwarding(LOG_ENTRY_VALUE), entry)
     }
 
     /// Carries out the governor's word and collects the reasons against it. `Err(Some)`: not its word at all; `Err(None)`:
     /// malformed.
-    fn change(&mut self, call: &Call<'_>, op: u32, reasons: &mut Reasons) -> Result<u64, Option<Verdict>> {
+    fn change(&mut self, call: &Call<'_>, op: u32, reasons: &mut Reasons) -> Result<Note, Option<Verdict>> {
         let b = call.body;
         let now = call.now;
         match op {
@@ -324,6 +378,7 @@ impl Registry {
                 let m = ScheduleImage::from_cell(b).map_err(|_| None)?;
                 reasons.when(!(1..=3).contains(&m.role), code::BAD_ROLE);
                 let life = self.begin(now, m.active_from, &m.reason, reasons);
+                let active_from = life.active_from;
                 match self.state.images.get(&m.id) {
                     Some(old) => reasons.when(!is_over(&old.life, now), code::LISTED),
                     None => {
@@ -338,12 +393,13 @@ impl Registry {
                 rebuilds.retain(|key, s| registered.contains_key(key) && is_signed(&statement, &s.bytes, &key.0));
                 reasons.when(rebuilds.len() < usize::from(self.state.rebuild_threshold), code::TOO_FEW_REBUILDS);
                 self.state.images.insert(m.id, ImageEntry { role, source_commit, recipe_hash, rebuilds, life });
-                Ok(m.query_id)
+                Ok(Note::about(m.query_id, 1, m.id, active_from))
             }
             ScheduleModel::OP => {
                 let m = ScheduleModel::from_cell(b).map_err(|_| None)?;
                 reasons.when(!good_text(&m.name), code::BAD_TEXT);
                 let life = self.begin(now, m.active_from, &m.reason, reasons);
+                let active_from = life.active_from;
                 match self.state.models.get(&m.id) {
                     Some(old) => reasons.when(!is_over(&old.life, now), code::LISTED),
                     None => {
@@ -353,7 +409,7 @@ impl Registry {
                 }
                 let (name, source_commit, recipe_hash) = (m.name, m.source_commit, m.recipe_hash);
                 self.state.models.insert(m.id, ModelEntry { name, source_commit, recipe_hash, life });
-                Ok(m.query_id)
+                Ok(Note::about(m.query_id, 2, m.id, active_from))
             }
             DeprecateEntry::OP => {
                 let m = DeprecateEntry::from_cell(b).map_err(|_| None)?;
@@ -365,7 +421,7 @@ impl Registry {
                     life.sunset = sunset;
                     set(life, now, DEPRECATED, m.reason);
                 }
-                Ok(m.query_id)
+                Ok(Note::about(m.query_id, m.kind, m.id, m.sunset.max(now)))
             }
             RevokeEntry::OP => {
                 let m = RevokeEntry::from_cell(b).map_err(|_| None)?;
@@ -373,7 +429,7 @@ impl Registry {
                 if let Some(life) = self.life_mut(m.kind, &m.id, reasons) {
                     set(life, now, REVOKED, m.reason);
                 }
-                Ok(m.query_id)
+                Ok(Note::about(m.query_id, m.kind, m.id, now))
             }
             RemoveEntry::OP => {
                 let m = RemoveEntry::from_cell(b).map_err(|_| None)?;
@@ -387,10 +443,11 @@ impl Registry {
                         self.state.counts.models -= 1;
                     }
                 }
-                Ok(m.query_id)
+                Ok(Note::about(m.query_id, m.kind, m.id, now))
             }
             SetRoot::OP => {
                 let m = SetRoot::from_cell(b).map_err(|_| None)?;
+                let moment = if m.allowed { now + self.state.params.activation_delay } else { now };
                 let roots = &mut self.state.tcb.roots;
                 if m.allowed {
                     reasons.when(roots.contains_key(&m.root), code::LISTED);
@@ -401,7 +458,7 @@ impl Registry {
                     reasons.when(roots.remove(&m.root).is_none(), code::NO_ENTRY);
                     self.state.counts.roots = self.state.counts.roots.wrapping_sub(1);
                 }
-                Ok(m.query_id)
+                Ok(Note::about(m.query_id, 0, m.root, moment))
             }
             SetPlatformBan::OP => {
                 let m = SetPlatformBan::from_cell(b).map_err(|_| None)?;
@@ -415,18 +472,18 @@ impl Registry {
                     reasons.when(banned.remove(&m.platform).is_none(), code::NO_ENTRY);
                     self.state.counts.banned = self.state.counts.banned.wrapping_sub(1);
                 }
-                Ok(m.query_id)
+                Ok(Note::about(m.query_id, 0, m.platform, now))
             }
             SetMinTcbEvaluation::OP => {
                 let m = SetMinTcbEvaluation::from_cell(b).map_err(|_| None)?;
                 self.state.tcb.min_evaluation = m.number;
-                Ok(m.query_id)
+                Ok(Note::whole(m.query_id, now))
             }
             SetRegistryParams::OP => {
                 let m = SetRegistryParams::from_cell(b).map_err(|_| None)?;
                 reasons.when(!are_sound(&m.params), code::BAD_PARAMS);
                 self.state.params = m.params;
-                Ok(m.query_id)
+                Ok(Note::whole(m.query_id, now))
             }
             SetCodeHashes::OP => {
                 let m = SetCodeHashes::from_cell(b).map_err(|_| None)?;
@@ -440,7 +497,7 @@ impl Registry {
                     reasons.when(formers.len() > MAX_FORMER, code::FULL);
                 }
                 self.state.codes = m.codes;
-                Ok(m.query_id)
+                Ok(Note::whole(m.query_id, now))
             }
             LiftSuspension::OP => {
                 let m = LiftSuspension::from_cell(b).map_err(|_| None)?;
@@ -450,13 +507,13 @@ impl Registry {
                     life.suspended_until = now;
                     life.reason = m.reason;
                 }
-                Ok(m.query_id)
+                Ok(Note::about(m.query_id, m.kind, m.id, now))
             }
             SetCouncil::OP => {
                 let m = SetCouncil::from_cell(b).map_err(|_| None)?;
                 self.state.council = Council { threshold: m.threshold, members: m.members };
                 reasons.when(!is_council(&self.state.council), code::BAD_THRESHOLD);
-                Ok(m.query_id)
+                Ok(Note::whole(m.query_id, now))
             }
             SetRebuilder::OP => {
                 let m = SetRebuilder::from_cell(b).map_err(|_| None)?;
@@ -470,31 +527,31 @@ impl Registry {
                     let left = rebuilders.len();
                     reasons.when(left < usize::from(self.state.rebuild_threshold), code::BAD_THRESHOLD);
                 }
-                Ok(m.query_id)
+                Ok(Note::about(m.query_id, 0, m.key, now))
             }
             SetRebuildThreshold::OP => {
                 let m = SetRebuildThreshold::from_cell(b).map_err(|_| None)?;
                 let reachable = (1..=self.state.rebuilders.len()).contains(&usize::from(m.threshold));
                 reasons.when(!reachable, code::BAD_THRESHOLD);
                 self.state.rebuild_threshold = m.threshold;
-                Ok(m.query_id)
+                Ok(Note::whole(m.query_id, now))
             }
             SetSuccessor::OP => {
                 let m = SetSuccessor::from_cell(b).map_err(|_| None)?;
                 let from = now + self.state.params.activation_delay;
                 self.state.successor_from = if m.successor.is_some() { from } else { 0 };
                 self.state.successor = m.successor;
-                Ok(m.query_id)
+                Ok(Note::whole(m.query_id, self.state.successor_from.max(now)))
             }
             SetGovernor::OP => {
                 let m = SetGovernor::from_cell(b).map_err(|_| None)?;
                 self.state.governor = m.governor;
-                Ok(m.query_id)
+                Ok(Note::whole(m.query_id, now))
             }
             EvictProxy::OP => {
                 let m = EvictProxy::from_cell(b).map_err(|_| None)?;
-                self.leave(now, &m.owner, reasons);
-                Ok(m.query_id)
+                let key = self.leave(now, &m.owner, reasons);
+                Ok(Note::about(m.query_id, 0, key, now))
             }
             _ => Err(Some(Verdict::Refused(vec![130]))),
         }
@@ -525,14 +582,28 @@ impl Registry {
         found
     }
 
-    fn leave(&mut self, now: u32, owner: &StdAddr, reasons: &mut Reasons) {
+    /// Returns the proxy's key.
+    fn leave(&mut self, now: u32, owner: &StdAddr, reasons: &mut Reasons) -> HashBytes {
         match self.state.proxies.get_mut(owner) {
-            Some(proxy) if proxy.unbonding_at == 0 => proxy.unbonding_at = now,
-            _ => reasons.when(true, code::NO_PROXY),
+            Some(proxy) if proxy.unbonding_at == 0 => {
+                proxy.unbonding_at = now;
+                proxy.node_key
+            }
+            _ => {
+                reasons.when(true, code::NO_PROXY);
+                HashBytes::ZERO
+            }
         }
     }
 
-    fn check_proxy(&self, call: &Call<'_>, key: &HashBytes, signature: &[u8; 64], endpoint: &str, reasons: &mut Reasons) {
+    fn check_proxy(
+        &self,
+        call: &Call<'_>,
+        key: &HashBytes,
+        signature: &[u8; 64],
+        endpoint: &str,
+        reasons: &mut Reasons,
+    ) {
         reasons.when(!good_text(endpoint), code::BAD_TEXT);
         let auth = proxy_auth(&self.address, call.sender, key);
         reasons.when(!is_signed(&auth, signature, &key.0), code::BAD_SIGNATURE);
@@ -557,7 +628,8 @@ impl Registry {
             ProxyEntry { node_key: m.node_key, endpoint: m.endpoint, bond: m.bond, since: call.now, unbonding_at: 0 };
         self.state.proxies.insert(call.sender.clone(), entry);
         let rest = Sent::plain(call.sender.clone(), Amount::Rest, excesses(m.query_id));
-        done(call.own() + stays, vec![rest])
+        let note = Note::about(m.query_id, 0, m.node_key, call.now);
+        done(call.own() + stays, vec![self.told(call, &note), rest])
     }
 
     fn update(&mut self, call: &Call<'_>, m: UpdateProxy) -> Verdict {
@@ -585,8 +657,9 @@ impl Registry {
     fn unbond(&mut self, call: &Call<'_>, m: &UnbondProxy) -> Verdict {
         let mut reasons = Reasons::default();
         reasons.when(call.value < MIN_VALUE, code::LOW_VALUE);
-        self.leave(call.now, call.sender, &mut reasons);
-        reasons.verdict().unwrap_or_else(|| self.changed(call, m.query_id))
+        let key = self.leave(call.now, call.sender, &mut reasons);
+        let note = Note::about(m.query_id, 0, key, call.now);
+        reasons.verdict().unwrap_or_else(|| self.changed(call, &note))
     }
 
     fn withdraw(&mut self, call: &Call<'_>, m: &WithdrawProxy) -> Verdict {
@@ -629,7 +702,8 @@ impl Registry {
             life.suspended_until = until;
             life.reason = m.reason;
         }
-        reasons.verdict().unwrap_or_else(|| self.changed(call, m.query_id))
+        let note = Note::about(m.query_id, m.kind, m.id, until);
+        reasons.verdict().unwrap_or_else(|| self.changed(call, &note))
     }
 
     /// Whether this is the channel of these terms, of code that is accepted now.
@@ -715,6 +789,7 @@ impl Registry {
         let bond = proxy.bond.into_inner();
         let word = faults::rewarded(m.query, &fault.terms.payer_key.0, bond);
         let sends = vec![
+            self.told(call, &Note::about(m.query, 0, proxy.node_key, call.now)),
             Sent::plain(BURN, Amount::Exact(bond - bond / 2), Cell::empty_cell()),
             Sent::plain(m.reporter.clone(), Amount::Rest, word),
         ];
