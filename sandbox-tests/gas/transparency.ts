@@ -19,7 +19,7 @@ export async function transparency(): Promise<Meter> {
     const registry = await net.wallet('registry');
     const log = await openLog(net, registry.address);
     const { code } = log.init!;
-    for (const height of [0, 20, 32]) {
+    for (const height of [0, 20, 32, 63]) {
         const size = (1n << BigInt(height)) - 1n;
         const { data } = (await TransparencyLog.fromInit(registry.address, size, peaks(height))).init!;
         const put = () => net.chain.setShardAccount(log.address, createShardAccount({ address: log.address, code, data, balance: ton('0.2') }));

@@ -75,15 +75,17 @@ fn in_masterchain(transaction: &Transaction) -> Result<bool, Error> {
 }
 
 fn mend_storage(before: Option<&Account>, account: &mut Account) -> Result<(), Error> {
-    if let (Some(before), AccountState::Uninit) = (before, &account.state)
-        && before.state == AccountState::Uninit
+    if let Some(before) = before
+        && before.state == account.state
     {
         // Nothing below the root cell changed: C++ adds what the root grew by to whatever was counted before, which may
-        // be less than the root; tycho-executor then counts anew.
+        // be less than the root, or nothing at all for an account that was placed by hand; tycho-executor then counts anew.
         let grown =
             (before.storage_stat.used.bits.into_inner() + root_bits(account)?).saturating_sub(root_bits(before)?);
         account.storage_stat.used.cells = before.storage_stat.used.cells;
         account.storage_stat.used.bits = VarUint56::new(grown);
+        account.storage_stat.storage_extra = before.storage_stat.storage_extra;
+        return Ok(());
     }
     let stat = &mut account.storage_stat;
     match &account.state {

@@ -123,8 +123,9 @@ impl Rules {
             block_lt: moment.block_lt,
             rand_seed: moment.seed,
             libraries: libraries.clone(),
+            // Messages that were made before the action that failed are not sent, and C++ takes no fees for them.
+            charge_action_fees_on_fail: false,
             // As mainnet has them.
-            charge_action_fees_on_fail: true,
             strict_extra_currency: true,
             disable_delete_frozen_accounts: true,
             ..Default::default()

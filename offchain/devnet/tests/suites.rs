@@ -24,13 +24,23 @@ use cocoon_wrappers::StackValue;
 use serde_json::Value;
 use tycho_types::boc::Boc;
 use tycho_types::boc::de::{BocHeader, Options};
-use tycho_types::cell::{CellBuilder, CellFamily, HashBytes};
+use tycho_types::cell::{CellBuilder, CellFamily, HashBytes, Lazy};
 use tycho_types::dict::Dict;
-use tycho_types::models::{IntAddr, Message, MsgInfo, ShardAccount};
+use tycho_types::models::{IntAddr, Message, MsgInfo, ShardAccount, Transaction, TxInfo};
 use tycho_vm::Stack;
 
+/// Calls that go otherwise on the Rust TVM, by no fault of this project: suite, difference, how often, and why. One that is gone
+/// must be struck out.
+const KNOWN: &[(&str, &str, usize, &str)] = &[(
+    "governance.votes",
+    "exit code: Some(0) here, Some(5) recorded",
+    1,
+    "tycho-vm 0.3.7 stores a negative number with STGRAMS, where C++ throws; only a stake account that hears a refusal \
+     of what it never asked for comes to that",
+)];
+
 /// Fewer records than this say that the recording went wrong.
-const ENOUGH: usize = 3000;
+const ENOUGH: usize = 8000;
 
 /// A message on its way to an account.
 #[derive(Clone)]
@@ -185,11 +195,20 @@ impl Replay {
             Record::Transaction { call, after, transaction } => {
                 let executed = self.execute(call).map_err(|e| format!("not executed here: {e}"))?;
                 let here = executed.transaction.inner().clone();
-                if here.repr_hash() != transaction.repr_hash() {
-                    return Err(unlike(&here, transaction));
+                if here.repr_hash() == transaction.repr_hash() {
+                    let state = CellBuilder::build_from(&executed.state).unwrap();
+                    return same("account", state.repr_hash(), after.repr_hash());
                 }
-                let state = CellBuilder::build_from(&executed.state).unwrap();
-                same("account", state.repr_hash(), after.repr_hash())
+                if without_unsent(transaction)?.is_some_and(|recorded| recorded.repr_hash() == here.repr_hash()) {
+                    // The account names the transaction by its hash.
+                    let recorded: ShardAccount = after.parse().map_err(|e| format!("not an account: {e}"))?;
+                    return same(
+                        "account",
+                        executed.state.account.inner().repr_hash(),
+                        recorded.account.inner().repr_hash(),
+                    );
+                }
+                Err(unlike(&here, transaction))
             }
             Record::Refused { call, exit } => {
                 let here = self.execute(call).map(|_| ());
@@ -230,6 +249,19 @@ impl Replay {
     }
 }
 
+/// A transaction whose action phase failed, without the forwarding fees of messages that were made and not sent: C++ names them
+/// though nobody pays them, and tycho-executor does not keep them.
+fn without_unsent(transaction: &Cell) -> Result<Option<Cell>, Difference> {
+    let unreadable = |e: tycho_types::error::Error| format!("not a transaction: {e}");
+    let mut transaction = transaction.parse::<Transaction>().map_err(unreadable)?;
+    let mut info = transaction.load_info().map_err(unreadable)?;
+    let TxInfo::Ordinary(ordinary) = &mut info else { return Ok(None) };
+    let Some(action) = ordinary.action_phase.as_mut().filter(|action| !action.success) else { return Ok(None) };
+    action.total_fwd_fees = None;
+    transaction.info = Lazy::new(&info).map_err(unreadable)?;
+    CellBuilder::build_from(&transaction).map(Some).map_err(unreadable)
+}
+
 /// Where two transactions differ, as far as their figures tell.
 fn unlike(here: &Cell, recorded: &Cell) -> Difference {
     let read = |cell: &Cell| TransactionRecord::from_cell(0, cell.clone());
@@ -250,42 +282,63 @@ fn values(cell: &Cell) -> Result<Vec<StackValue>, Difference> {
     Ok(stack.items.iter().map(|item| from_vm(item).unwrap()).collect())
 }
 
-/// How many records there are; fails when one goes otherwise here.
-fn replay(suites: &[Suite]) -> usize {
-    let mut replay = Replay::default();
-    let mut differences = vec![];
-    let mut total = 0;
-    for Suite { name, records } in suites {
+/// What was replayed so far, and what went otherwise here.
+#[derive(Default)]
+struct Verdict {
+    total: usize,
+    differences: Vec<String>,
+}
+
+impl Verdict {
+    fn replay(&mut self, Suite { name, records }: &Suite) {
+        let mut replay = Replay::default();
         for (i, record) in records.iter().enumerate() {
             if let Err(difference) = replay.run(record) {
-                differences.push(format!("{name}, line {}: {difference}", i + 2));
+                self.differences.push(format!("{name}, line {}: {difference}", i + 2));
             }
         }
         println!("{name}: {} calls", records.len());
-        total += records.len();
+        self.total += records.len();
     }
-    let shown = differences.iter().take(20).cloned().collect::<Vec<_>>().join("\n");
-    assert!(differences.is_empty(), "{} of {total} calls differ:\n{shown}", differences.len());
-    println!("{total} calls gave the same");
-    total
+
+    /// How many calls there were; fails when one of them differs that is not known to, or no longer does.
+    fn finish(self, known: &[(&str, &str, usize, &str)]) -> usize {
+        let Self { total, mut differences } = self;
+        for (suite, difference, times, why) in known {
+            let before = differences.len();
+            differences
+                .retain(|d| !(d.starts_with(&format!("{suite}, line ")) && d.ends_with(&format!(": {difference}"))));
+            let met = before - differences.len();
+            if met != *times {
+                differences.push(format!("{suite}: {difference}: {met} times, known {times} times ({why})"));
+            }
+        }
+        let shown = differences.iter().take(20).cloned().collect::<Vec<_>>().join("\n");
+        assert!(differences.is_empty(), "{} of {total} calls differ:\n{shown}", differences.len());
+        println!("{total} calls gave the same");
+        total
+    }
 }
 
 #[test]
 fn every_call_of_the_contract_tests_gives_the_same() {
     let Some(folder) = std::env::var_os("COCOON_SUITE_TRACE").map(PathBuf::from) else {
         println!("COCOON_SUITE_TRACE is not set: only the committed trace is replayed, not the whole suites");
-        assert!(replay(&[Suite::committed()]) > 100);
+        let mut verdict = Verdict::default();
+        verdict.replay(&Suite::committed());
+        assert!(verdict.finish(&[]) > 100);
         return;
     };
     let entries = std::fs::read_dir(&folder).unwrap_or_else(|e| panic!("COCOON_SUITE_TRACE={}: {e}", folder.display()));
     let mut files: Vec<PathBuf> =
         entries.map(|e| e.unwrap().path()).filter(|f| f.extension().is_some_and(|e| e == "jsonl")).collect();
     files.sort();
-    let mut total = 0;
+    let mut verdict = Verdict::default();
     for file in files {
         // One at a time: a registry at its limits is large.
-        total += replay(&[Suite::recorded(&file)]);
+        verdict.replay(&Suite::recorded(&file));
     }
+    let total = verdict.finish(KNOWN);
     assert!(
         total >= ENOUGH,
         "{}: {total} calls are too few for all suites: was the recording cut off?",
