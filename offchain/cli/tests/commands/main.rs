@@ -11,5 +11,6 @@ mod fault;
 mod input;
 mod money;
 mod proxy;
+mod receipt;
 mod stake;
 mod world;
