@@ -73,7 +73,7 @@ pub async fn collect(node: &Node, statement: Statement) -> Result<Bundle, Collec
 /// The stake account behind a worker's channel, if the channel is on chain. What does not fit is left to whoever verifies.
 async fn stake_of(node: &Node, chain: &dyn Chain, channel: &StdAddr) -> Result<Option<StdAddr>, ChainError> {
     let (account, config) = (chain.account(channel).await?, chain.config().await?);
-    if account.status != AccountStatus::Active {
+    if account.status != AccountStatus::Active || !account.has_code(&node.registry().channel_code) {
         return Ok(None);
     }
     let state = run_getter(&account, &config, &pay_channel::get_state()).ok();

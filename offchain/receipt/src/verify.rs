@@ -181,6 +181,14 @@ async fn bond(verdict: &mut Verdict, bundle: &Bundle, state: &ProvenState, view:
         verdict.note(Subject::Bond, Outcome::Absent, "the worker's channel is not proven, so its owner is not known");
         return;
     };
+    if !account.has_code(&view.channel_code) {
+        // Before anything of it runs: a stranger's contract may be there.
+        return verdict.note(
+            Subject::Bond,
+            Outcome::Failed,
+            format!("{address} is not a payment channel of this network"),
+        );
+    }
     let terms = || -> Result<ChannelTerms, String> {
         let stack = run_getter(account, &state.config, &pay_channel::get_state()).map_err(|e| e.to_string())?.stack;
         let channel = pay_channel::decode_state(stack).map_err(|e| e.to_string())?;
