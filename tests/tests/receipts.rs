@@ -161,6 +161,7 @@ async fn attacks_76_77_78_an_answer_is_proven_to_others_and_every_altered_field_
     // The reader's trust, not the bundle's.
     let mut elsewhere = trust.clone();
     elsewhere.network.zero_state.root_hash.0[0] ^= 1;
+    elsewhere.network.init_block = None;
     assert_eq!(outcome(&verify(&whole, &elsewhere).await, Subject::Blocks).0, Outcome::Failed);
     let mut elsewhere = trust.clone();
     elsewhere.registry = finished.receipt.receipt.channel.clone();
@@ -203,7 +204,7 @@ async fn attack_60_a_worker_that_goes_on_with_a_suspended_image_gives_receipts_t
     let (failed, why) = outcome(&verdict, Subject::Image);
     assert!(failed == Outcome::Failed && why.contains("may be used from") && !verdict.holds(), "{verdict:#?}");
 
-    // The registry of before does not help it: its block is older than the receipt.
+    // The registry of before does not help it: its block is not younger than the receipt.
     let mut mixed = after.clone();
     mixed.chain = before.chain.clone();
     mixed.receipt.receipt.time.0 += 3;
