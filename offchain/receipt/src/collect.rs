@@ -11,7 +11,7 @@ use cocoon_wrappers::generated::pay_channel;
 
 use crate::bundle::{Bundle, Bytes, Content, Evidence, VERSION};
 
-/// How long the block may take that is as young as the receipt: the worker may have seen one that this node has not.
+/// How long the first block may take that is younger than the receipt.
 const BLOCK_PATIENCE: Duration = Duration::from_secs(15);
 
 /// What a client has in hand when an answer has ended.
@@ -34,7 +34,7 @@ pub enum CollectError {
     #[error("the state of the network cannot be proven now: {0}; ask again")]
     Chain(#[from] ChainError),
     /// The network does not go on.
-    #[error("no block as young as the receipt has come within {} s; ask again", BLOCK_PATIENCE.as_secs())]
+    #[error("no block younger than the receipt has come within {} s; ask again", BLOCK_PATIENCE.as_secs())]
     NoBlock,
     /// There is nothing to check the evidence with.
     #[error("what the worker's platform is certified by is not at hand: {0}")]
@@ -53,7 +53,7 @@ pub async fn collect(node: &Node, statement: Statement) -> Result<Bundle, Collec
     let collateral = serde_json::from_slice(&collateral).map_err(|e| CollectError::Collateral(e.to_string()))?;
     let chain = node.chain().as_ref();
     let mut heads = chain.subscribe();
-    let young = heads.wait_for(|head| head.utime >= receipt.receipt.time);
+    let young = heads.wait_for(|head| head.utime > receipt.receipt.time);
     if !matches!(tokio::time::timeout(BLOCK_PATIENCE, young).await, Ok(Ok(_))) {
         return Err(CollectError::NoBlock);
     }
@@ -73,7 +73,7 @@ pub async fn collect(node: &Node, statement: Statement) -> Result<Bundle, Collec
 /// The stake account behind a worker's channel, if the channel is on chain. What does not fit is left to whoever verifies.
 async fn stake_of(node: &Node, chain: &dyn Chain, channel: &StdAddr) -> Result<Option<StdAddr>, ChainError> {
     let (account, config) = (chain.account(channel).await?, chain.config().await?);
-    if account.status != AccountStatus::Active {
+    if account.status != AccountStatus::Active || !account.has_code(&node.registry().channel_code) {
         return Ok(None);
     }
     let state = run_getter(&account, &config, &pay_channel::get_state()).ok();

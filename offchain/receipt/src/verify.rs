@@ -90,11 +90,13 @@ async fn chain(verdict: &mut Verdict, bundle: &Bundle, trust: &Trust) -> Option<
     })?;
     let network = same("the network of the block", GlobalId(state.block.global_id), receipt.global_id);
     verdict.result(Subject::Network, network, ToString::to_string);
-    let gap = UnixSeconds(state.block.utime).0.checked_sub(receipt.time.0);
-    let time = match gap {
-        None => {
-            Err(format!("the block of the proof is of {}, before the answer at {}", state.block.utime, receipt.time))
-        }
+    // Several blocks may have the same second, and the registry may have changed between them: a later second has them all.
+    let time = match state.block.utime.checked_sub(receipt.time.0) {
+        None | Some(0) => Err(format!(
+            "the block of the proof is of {}, and must be younger than the answer, which ended at {}",
+            UnixSeconds(state.block.utime),
+            receipt.time
+        )),
         Some(gap) if gap > MAX_GAP_SECONDS => Err(format!(
             "the block of the proof is {gap} s younger than the answer, and at most {MAX_GAP_SECONDS} s prove anything about it"
         )),
@@ -181,6 +183,14 @@ async fn bond(verdict: &mut Verdict, bundle: &Bundle, state: &ProvenState, view:
         verdict.note(Subject::Bond, Outcome::Absent, "the worker's channel is not proven, so its owner is not known");
         return;
     };
+    if !account.has_code(&view.channel_code) {
+        // Before anything of it runs: a stranger's contract may be there.
+        return verdict.note(
+            Subject::Bond,
+            Outcome::Failed,
+            format!("{address} is not a payment channel of this network"),
+        );
+    }
     let terms = || -> Result<ChannelTerms, String> {
         let stack = run_getter(account, &state.config, &pay_channel::get_state()).map_err(|e| e.to_string())?.stack;
         let channel = pay_channel::decode_state(stack).map_err(|e| e.to_string())?;

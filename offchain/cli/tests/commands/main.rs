@@ -12,5 +12,6 @@ mod fault;
 mod input;
 mod money;
 mod proxy;
+mod receipt;
 mod stake;
 mod world;
