@@ -319,11 +319,12 @@ pub fn spoil(params: &mut GovernorParams, rng: &mut Rng) {
 
 /// Writes something where only stakes and votes may write.
 pub fn soil(state: &mut governor::Data, registry: &StdAddr, rng: &mut Rng) {
-    // The contract does not look at `epoch` and `proposals` yet: docs/fuzzing.md.
-    match rng.below(4) {
+    match rng.below(6) {
         0 => state.total = Tokens::new(1),
         1 => state.joining = Tokens::new(1),
         2 => state.leaving = Tokens::new(1),
+        3 => state.epoch = 1,
+        4 => state.proposals = 1,
         _ => state.registry = Some(registry.clone()),
     }
 }

@@ -1,6 +1,6 @@
 //! G1, G2, G5 and G6, and that the stake is there: what must hold whatever the model says.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use cocoon_wrappers::generated::shared::{CastVote, Deposit, ExecuteProposal, SetGovernorParams};
 use tycho_types::models::StdAddr;
@@ -22,8 +22,6 @@ pub struct Ledger {
     votes: BTreeMap<(StdAddr, StdAddr), u32>,
     /// Executions: proposal.
     pub(super) executed: BTreeMap<StdAddr, u32>,
-    /// Accounts that have learnt of a longer unbonding delay: docs/fuzzing.md says why they are told apart.
-    longer: BTreeSet<StdAddr>,
 }
 
 impl DaoWorld {
@@ -57,10 +55,6 @@ impl DaoWorld {
             return registry::invariants(before, after, message, self.net.chain.now);
         }
         if let (Some(Model::Stake(before)), Some(Model::Stake(after))) = (before, after) {
-            let delay = before.state.unbonding_delay;
-            if delay > 0 && after.state.unbonding_delay > delay {
-                self.ledger.longer.insert(message.dst.clone());
-            }
             for (key, node) in &before.state.nodes {
                 let revived = after.state.nodes.get(key).is_none_or(|after| after.bond.into_inner() > 0);
                 if node.bond.into_inner() == 0 && revived {
@@ -110,8 +104,7 @@ impl DaoWorld {
             let held = stake.state.held.into_inner();
             let sum: u128 = stake.state.lots.values().map(|lot| lot.amount.into_inner()).sum();
             let (balance, _) = self.net.chain.account(&stake.address);
-            let longer = self.ledger.longer.contains(&stake.address);
-            let short = !longer && stake.state.pledged(now) > stake.state.confirmed();
+            let short = stake.state.pledged(now) > stake.state.confirmed();
             if sum != held || stake.state.bonded > stake.state.staying || short {
                 return Err(Failure::new(format!("the books of an account are uneven: {:?}", stake.state)));
             }

@@ -397,7 +397,7 @@ impl DaoWorld {
             // Lots may leave under different rules; none is locked for longer than the rules can ever say.
             let state = &self.account(who).state;
             let released = state.lots.values().map(|lot| lot.release_at).max().unwrap_or_default();
-            let answered = state.nodes.values().map(|node| node.retired_at + state.unbonding_delay).max();
+            let answered = state.nodes.values().map(|node| node.free_at).max();
             let until = released.max(answered.unwrap_or_default());
             if until > self.net.chain.now + 4 * governor::MAX_PERIOD {
                 return Err(Failure::new(format!("stake is locked until {until}: {state:?}")));

@@ -119,9 +119,9 @@ impl State {
         self.nodes.values().filter(|node| self.answers_for(node, now)).map(|node| node.bond.into_inner()).sum()
     }
 
-    /// Whether stake answers for the node: for a retired one until the unbonding delay is over.
+    /// Whether stake answers for the node: for a retired one until the unbonding delay is over that held when it retired.
     pub const fn answers_for(&self, node: &Node, now: u32) -> bool {
-        node.retired_at == 0 || now < node.retired_at + self.unbonding_delay
+        node.free_at == 0 || now < node.free_at
     }
 }
 
@@ -373,7 +373,7 @@ impl Stake {
         reasons.when(known.is_none() && self.state.nodes.len() >= MAX_NODES, code::TOO_MANY_NODES);
         let slashed = known.as_ref().is_some_and(|node| node.bond == Tokens::ZERO);
         reasons.when(slashed, code::NODE_SLASHED);
-        reasons.when(!slashed && known.as_ref().is_some_and(|node| node.retired_at != 0), code::NODE_RETIRED);
+        reasons.when(!slashed && known.as_ref().is_some_and(|node| node.free_at != 0), code::NODE_RETIRED);
         let before = known.as_ref().map_or(0, |node| node.bond.into_inner());
         let bond = m.bond.into_inner();
         reasons.when(bond <= before, code::BOND_LOWERED);
@@ -387,19 +387,19 @@ impl Stake {
         }
         self.state.bonded = Tokens::new(bonded);
         let since = known.map_or(call.now, |node| node.since);
-        self.state.nodes.insert(m.key, Node { bond: m.bond, since, retired_at: 0 });
+        self.state.nodes.insert(m.key, Node { bond: m.bond, since, free_at: 0 });
         self.to_owner(call.own(), excesses(m.query_id))
     }
 
     fn retire(&mut self, call: &Call<'_>, m: &RetireNode) -> Verdict {
         let mut reasons = self.of_owner(call, MIN_VALUE);
-        let working = self.state.nodes.get(&m.key).is_some_and(|node| node.retired_at == 0);
+        let working = self.state.nodes.get(&m.key).is_some_and(|node| node.free_at == 0);
         reasons.when(!working, code::NO_NODE);
         if let Some(refused) = reasons.verdict() {
             return refused;
         }
         let node = self.state.nodes.get_mut(&m.key).expect("looked up above");
-        node.retired_at = call.now;
+        node.free_at = call.now + self.state.unbonding_delay;
         self.state.bonded -= node.bond;
         self.to_owner(call.own(), excesses(m.query_id))
     }
@@ -452,15 +452,15 @@ impl Stake {
         if let Some(refused) = reasons.verdict() {
             return refused;
         }
-        let registered = node.retired_at == 0;
+        let registered = node.free_at == 0;
         let (taken, from_staying) = self.take(node.bond.into_inner(), registered);
         self.state.held -= Tokens::new(taken);
         self.state.staying -= Tokens::new(from_staying);
         if registered {
             self.state.bonded -= node.bond;
         }
-        let retired_at = if registered { call.now } else { node.retired_at };
-        self.state.nodes.insert(HashBytes(key), Node { bond: Tokens::ZERO, retired_at, since: node.since });
+        let free_at = if registered { call.now } else { node.free_at };
+        self.state.nodes.insert(HashBytes(key), Node { bond: Tokens::ZERO, free_at, since: node.since });
         let (owner, amount) = (self.state.owner.clone(), Tokens::new(from_staying));
         let mut sends = vec![];
         if from_staying > 0 {

@@ -154,7 +154,7 @@ fn uneven_books_are_noticed() {
         |stake: &mut Stake| stake.state.held += Tokens::new(1),
         |stake: &mut Stake| stake.state.bonded = stake.state.staying + Tokens::new(1),
         |stake: &mut Stake| {
-            stake.state.nodes.values_mut().for_each(|node| (node.bond, node.retired_at) = (Tokens::new(1 << 60), 0));
+            stake.state.nodes.values_mut().for_each(|node| (node.bond, node.free_at) = (Tokens::new(1 << 60), 0));
         },
     ] {
         let mut world = lively();
