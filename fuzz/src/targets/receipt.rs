@@ -1,4 +1,4 @@
-//! Receipts and their bundles.
+//! Receipts, the other cells that are signed, and bundles of receipts.
 #![allow(clippy::expect_used, reason = "the fixture is a file of this project")]
 
 use std::sync::LazyLock;
@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use cocoon_chain::light::{ProofError, ProvenState, StateProof};
 use cocoon_chain::{Cell, GlobalConfig};
 use cocoon_protocol::acceptance::{Acceptance, SignedAcceptance};
-use cocoon_protocol::{Receipt, SignedReceipt, StdAddr};
+use cocoon_protocol::{GlobalId, Nano, Receipt, SignedReceipt, StdAddr, UnixSeconds, Voucher};
 use cocoon_receipt::{Bundle, Trust, verify};
 use futures::FutureExt;
 use serde_json::Value;
@@ -40,7 +40,7 @@ pub fn receipts(input: &[u8]) -> String {
     let Some((kind, bytes)) = input.split_first() else { return "nothing".to_owned() };
     match kind % 4 {
         0 => match Boc::decode(bytes) {
-            Ok(cell) => format!("{}; {}", receipt_cell(&cell), acceptance_cell(&cell)),
+            Ok(cell) => format!("{}; {}; {}", receipt_cell(&cell), acceptance_cell(&cell), voucher_cell(&cell)),
             Err(error) => error.to_string(),
         },
         1 => told(serde_json::from_slice::<SignedReceipt>(bytes).inspect(written)),
@@ -65,6 +65,14 @@ fn acceptance_cell(cell: &Cell) -> String {
     told(read)
 }
 
+fn voucher_cell(cell: &Cell) -> String {
+    let read = Voucher::from_cell(cell);
+    if let Ok(voucher) = &read {
+        assert_eq!(voucher.to_cell().ok().as_ref(), Some(cell), "a voucher has two cells");
+    }
+    told(read)
+}
+
 fn written(signed: &SignedReceipt) {
     if let Ok(cell) = signed.receipt.to_cell() {
         assert_eq!(Receipt::from_cell(&cell).ok().as_ref(), Some(&signed.receipt), "a receipt changes as a cell");
@@ -79,7 +87,15 @@ pub fn receipt_samples() -> Vec<Vec<u8>> {
         value(&mut bytes);
         bytes
     };
+    let voucher = Voucher {
+        global_id: GlobalId::DEVNET,
+        channel: bundle.receipt.receipt.channel.clone(),
+        cumulative: Nano::new(5_000_000),
+        valid_until: UnixSeconds(1_800_000_000),
+        evidence: None,
+    };
     let samples = [
+        (0, Boc::encode(voucher.to_cell().expect("a cell"))),
         (0u8, Boc::encode(bundle.receipt.receipt.to_cell().expect("a cell"))),
         (0, Boc::encode(acceptance.acceptance.to_cell().expect("a cell"))),
         (1, serde_json::to_vec(&bundle.receipt).expect("JSON")),

@@ -15,7 +15,7 @@ use crate::CellError;
 use crate::hash::{Hash256, ModelHash};
 use crate::keys::{NodeKey, NodePublicKey, Signature};
 use crate::units::{GlobalId, UnixSeconds};
-use crate::voucher::{VerifyError, expect_end, expect_tag, store_address};
+use crate::voucher::{VerifyError, expect_end, expect_same, expect_tag, store_address};
 
 /// Constructor tag of an acceptance: ASCII `ACP1`.
 pub const ACCEPTANCE_TAG: u32 = 0x4143_5031;
@@ -66,7 +66,9 @@ impl Acceptance {
             expect_end(&s)?;
             Ok(acceptance)
         };
-        read().map_err(CellError::of("acceptance"))
+        let acceptance: Self = read().map_err(CellError::of("acceptance"))?;
+        expect_same("acceptance", cell, &acceptance.to_cell()?)?;
+        Ok(acceptance)
     }
 
     /// Signs with the worker's key.

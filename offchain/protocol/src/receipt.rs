@@ -22,7 +22,7 @@ use crate::hash::{Hash256, ImageId, ModelHash};
 use crate::keys::{NodeKey, NodePublicKey, Signature};
 use crate::price::{Price, Usage};
 use crate::units::{GlobalId, Nano, Tokens, UnixSeconds};
-use crate::voucher::{VerifyError, expect_end, expect_tag, store_address};
+use crate::voucher::{VerifyError, expect_end, expect_same, expect_tag, store_address};
 
 /// Constructor tag of a receipt: ASCII `RCP1`.
 pub const RECEIPT_TAG: u32 = 0x5243_5031;
@@ -139,7 +139,9 @@ impl Receipt {
                 outcome,
             })
         };
-        read().map_err(CellError::of("receipt"))
+        let receipt: Self = read().map_err(CellError::of("receipt"))?;
+        expect_same("receipt", cell, &receipt.to_cell()?)?;
+        Ok(receipt)
     }
 
     /// The hash that is signed and that the next receipt names.
@@ -271,6 +273,26 @@ mod tests {
         let signed = receipt().sign(&key).unwrap();
         assert_eq!(Receipt::from_cell(&signed.receipt.to_cell().unwrap()).unwrap(), receipt());
         signed.verify(&key.public(), &expected()).unwrap();
+    }
+
+    #[test]
+    fn attack_26_a_receipt_has_one_cell() {
+        // Coins may be written with more bytes than they need; the hash of such a cell is not the one that is signed.
+        let whole = receipt().to_cell().unwrap();
+        let terms = whole.reference_cloned(1).unwrap();
+        let mut terms = terms.as_slice().unwrap();
+        let mut longer = CellBuilder::new();
+        longer.store_slice(terms.load_prefix(2 * 256 + 2 * 64, 0).unwrap()).unwrap();
+        let coins = Coins::load_from(&mut terms).unwrap().into_inner();
+        longer.store_small_uint(8, 4).unwrap();
+        longer.store_u64(u64::try_from(coins).unwrap()).unwrap();
+        longer.store_slice(terms).unwrap();
+        let mut b = CellBuilder::new();
+        let mut root = whole.as_slice().unwrap();
+        b.store_slice(root.load_prefix(root.size_bits(), 1).unwrap()).unwrap();
+        b.store_reference(longer.build().unwrap()).unwrap();
+        Receipt::from_cell(&whole).unwrap();
+        assert!(Receipt::from_cell(&b.build().unwrap()).is_err());
     }
 
     #[test]

@@ -116,7 +116,9 @@ impl Voucher {
             expect_end(&s)?;
             Ok(voucher)
         };
-        read().map_err(CellError::of("voucher"))
+        let voucher: Self = read().map_err(CellError::of("voucher"))?;
+        expect_same("voucher", cell, &voucher.to_cell()?)?;
+        Ok(voucher)
     }
 
     /// The hash that is signed.
@@ -207,6 +209,11 @@ pub(crate) fn store_address(address: &StdAddr, b: &mut CellBuilder) -> Result<()
 
 pub(crate) fn expect_tag(s: &mut CellSlice<'_>, tag: u32) -> Result<(), Error> {
     if s.load_u32()? == tag { Ok(()) } else { Err(Error::InvalidTag) }
+}
+
+/// Refuses a cell that says the same as ours in another form, such as coins with leading zeros: signatures are over ours.
+pub(crate) fn expect_same(what: &'static str, found: &Cell, ours: &Cell) -> Result<(), CellError> {
+    if found.repr_hash() == ours.repr_hash() { Ok(()) } else { Err(CellError::of(what)(Error::InvalidData)) }
 }
 
 pub(crate) fn expect_end(s: &CellSlice<'_>) -> Result<(), Error> {
