@@ -63,7 +63,7 @@ export async function silence(net: Network, address: Address): Promise<() => Pro
     const contract = await net.chain.getContract(address);
     const before = contract.account;
     const { init } = await net.wallet('silent');
-    assert.ok(init);
+    assert.ok(init?.code && init.data);
     contract.account = createShardAccount({ address, code: init.code, data: init.data, balance: ton('1') });
     return async () => {
         contract.account = before;

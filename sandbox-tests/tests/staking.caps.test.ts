@@ -15,7 +15,7 @@ const RECEIPTS = 32;
 /** Contracts that take every message and never answer, to vote on. */
 async function ballots(net: Network): Promise<Address[]> {
     const { init } = await net.wallet('ballot');
-    assert.ok(init);
+    assert.ok(init?.code && init.data);
     const found: Address[] = [];
     for (let i = 0; i <= RECEIPTS; i++) {
         const address = new Address(0, Buffer.alloc(32, 100 + i));
