@@ -24,8 +24,7 @@ pub(crate) fn normalise(
 ) -> Result<(Lazy<Transaction>, ShardAccount), Error> {
     let mut transaction = output.transaction.load()?;
     let mut info = transaction.load_info()?;
-    let computed =
-        matches!(&info, TxInfo::Ordinary(info) if matches!(&info.compute_phase, ComputePhase::Executed(c) if c.success));
+    let computed = matches!(&info, TxInfo::Ordinary(info) if matches!(&info.compute_phase, ComputePhase::Executed(c) if c.success));
     let mut account = output.new_state.load_account()?;
     if let Some(account) = &mut account {
         mend_storage(before.load_account()?.as_ref(), account, computed)?;
