@@ -106,7 +106,7 @@ async function main(args: string[]): Promise<number> {
     console.log(summary(tried));
     const seconds = (performance.now() - started) / 1000;
     console.log(`\n${open.length} trials in ${seconds.toFixed(0)} s with ${opts.jobs} job(s)${opts.sample === undefined ? '' : `, sample of seed ${opts.seed}`}`);
-    if (whole) {
+    if (whole && tried.length > 0) {
         writeReport(tried, every, explanations, 'scripts/mutate-contracts');
         console.log('docs/reports/mutation.md is written');
     }

@@ -55,7 +55,7 @@ export class Memory {
             const concerned = this.all.filter((project) => closure(project.path, this.sources).has(file));
             for (const project of concerned) closure(project.path, this.sources).forEach((part) => files.add(part));
             const config = JSON.stringify(concerned);
-            found = digest(config + [...files].sort().map((part) => `${part}\0${this.sources.get(part)}`).join('\0'));
+            found = digest(config + [...files].sort().map((part) => `${part}\0${withoutRemarks(this.sources.get(part) ?? '')}`).join('\0'));
             this.sourceDigests.set(file, found);
         }
         return found;
@@ -80,6 +80,11 @@ export class Memory {
         }
         return found;
     }
+}
+
+/** What is said beside the code changes no outcome. */
+function withoutRemarks(source: string): string {
+    return source.replace(/^\s*\/\/.*\n/gm, '');
 }
 
 function digest(text: string): string {

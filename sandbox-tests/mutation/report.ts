@@ -121,7 +121,7 @@ ${table('operator', rows(tried, (m) => m.operator))}
 
 ## Survivors
 
-${survivors.length === 0 ? 'None.' : ''}${[...groups]
+${survivors.length === 0 ? (tried.length < all.length ? 'None among those that were tried.' : 'None.') : ''}${[...groups]
         .map(
             ([why, list]) =>
                 `${why}\n\n${list.map(({ mutant: m }) => `- \`${m.file}\` ${m.where}, ${m.operator}: \`${show(m.before)}\` → \`${show(m.after)}\``).join('\n')}`,

@@ -22,14 +22,15 @@ pub(crate) fn normalise(
     before: &ShardAccount,
     output: &ExecutorOutput,
 ) -> Result<(Lazy<Transaction>, ShardAccount), Error> {
+    let mut transaction = output.transaction.load()?;
+    let mut info = transaction.load_info()?;
+    let computed = matches!(&info, TxInfo::Ordinary(info) if matches!(&info.compute_phase, ComputePhase::Executed(c) if c.success));
     let mut account = output.new_state.load_account()?;
     if let Some(account) = &mut account {
-        mend_storage(before.load_account()?.as_ref(), account)?;
+        mend_storage(before.load_account()?.as_ref(), account, computed)?;
     }
     let account = Lazy::new(&OptionalAccount(account))?;
 
-    let mut transaction = output.transaction.load()?;
-    let mut info = transaction.load_info()?;
     if let TxInfo::Ordinary(info) = &mut info {
         if let ComputePhase::Executed(compute) = &mut info.compute_phase {
             // C++ never sets these two.
@@ -74,9 +75,11 @@ fn in_masterchain(transaction: &Transaction) -> Result<bool, Error> {
     })
 }
 
-fn mend_storage(before: Option<&Account>, account: &mut Account) -> Result<(), Error> {
+/// `computed`: the compute phase succeeded. Then C++ counts an active account anew, even when the action phase takes all back.
+fn mend_storage(before: Option<&Account>, account: &mut Account, computed: bool) -> Result<(), Error> {
     if let Some(before) = before
         && before.state == account.state
+        && (!computed || account.state == AccountState::Uninit)
     {
         // Nothing below the root cell changed: C++ adds what the root grew by to whatever was counted before, which may
         // be less than the root, or nothing at all for an account that was placed by hand; tycho-executor then counts anew.
