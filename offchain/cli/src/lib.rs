@@ -12,7 +12,9 @@ mod demo;
 pub mod devnet;
 pub mod exit;
 pub mod fault;
+pub mod image;
 pub mod key;
+pub mod model;
 pub mod network;
 pub mod pay;
 pub mod registry;
@@ -63,6 +65,10 @@ enum Command {
     Registry(registry::Args),
     /// Prove that a node or a proxy broke the rules, and earn half of its bond.
     Fault(fault::Args),
+    /// Predict what a guest image measures to, and replay the log of its boot.
+    Image(image::Args),
+    /// Compute the hash under which a model is approved.
+    Model(model::Args),
     /// Steer a development network: its time and its faucet.
     Devnet(devnet::Args),
 }
@@ -93,6 +99,8 @@ impl Command {
             Self::Dao(args) => &args.common,
             Self::Registry(args) => &args.common,
             Self::Fault(args) => &args.common,
+            Self::Image(args) => &args.common,
+            Self::Model(args) => &args.common,
             Self::Devnet(args) => &args.common,
         })
     }
@@ -108,6 +116,8 @@ impl Command {
             Self::Dao(args) => Box::pin(dao::run(args, session)).await,
             Self::Registry(args) => Box::pin(registry::run(args, session)).await,
             Self::Fault(args) => Box::pin(fault::run(args, session)).await,
+            Self::Image(args) => image::run(args),
+            Self::Model(args) => model::run(args),
             Self::Devnet(args) => Box::pin(devnet::run(args, session)).await,
         }
     }
