@@ -18,7 +18,7 @@ const LOW_WHEN_SPLIT: u64 = 0x8000_0000;
 
 pub(super) fn td_hob(sections: &[Section], memory: u64) -> Result<Vec<u8>, MeasureError> {
     let wrong = |why| MeasureError::Memory { bytes: memory, why };
-    if memory % 0x1000 != 0 || memory > 1 << 46 {
+    if !memory.is_multiple_of(0x1000) || memory > 1 << 46 {
         return Err(wrong("it is no multiple of 4096, or above 64 TiB"));
     }
     let hob = sections.iter().find(|s| s.kind == TD_HOB);

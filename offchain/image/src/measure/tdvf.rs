@@ -174,7 +174,7 @@ fn section(file: &[u8], at: usize) -> Option<Section> {
 }
 
 fn check(file: &[u8], section: &Section) -> Result<(), &'static str> {
-    if section.address % PAGE != 0 || section.size % PAGE != 0 {
+    if !section.address.is_multiple_of(PAGE) || !section.size.is_multiple_of(PAGE) {
         return Err("a section does not begin and end at a page");
     }
     if section.size / PAGE > MAX_PAGES || section.address.checked_add(section.size).is_none() {
