@@ -13,7 +13,9 @@ mod demo;
 pub mod devnet;
 pub mod exit;
 pub mod fault;
+pub mod image;
 pub mod key;
+pub mod model;
 pub mod network;
 pub mod pay;
 pub mod receipt;
@@ -69,6 +71,10 @@ enum Command {
     Attest(attest::Args),
     /// Check the receipt of an answer, offline.
     Receipt(receipt::Args),
+    /// Predict what a guest image measures to, and replay the log of its boot.
+    Image(image::Args),
+    /// Compute the hash under which a model is approved.
+    Model(model::Args),
     /// Run a chain by itself; steer a development network: its time, its faucet, copies, faults.
     Devnet(devnet::Args),
 }
@@ -101,6 +107,8 @@ impl Command {
             Self::Fault(args) => &args.common,
             Self::Attest(args) => &args.common,
             Self::Receipt(args) => &args.common,
+            Self::Image(args) => &args.common,
+            Self::Model(args) => &args.common,
             Self::Devnet(args) => &args.common,
         })
     }
@@ -118,6 +126,8 @@ impl Command {
             Self::Fault(args) => Box::pin(fault::run(args, session)).await,
             Self::Attest(args) => Box::pin(attest::run(args, session)).await,
             Self::Receipt(args) => Box::pin(receipt::run(args, session)).await,
+            Self::Image(args) => image::run(args),
+            Self::Model(args) => model::run(args),
             Self::Devnet(args) => Box::pin(devnet::run(args, session)).await,
         }
     }
