@@ -35,7 +35,7 @@ struct KnownWallet {
 
 impl Responder<'_> {
     /// The account that the parameters name, at the block that they name or the newest.
-    pub fn http_account(&self, params: &Params) -> Result<At, ApiError> {
+    pub(super) fn http_account(&self, params: &Params) -> Result<At, ApiError> {
         let address = params.address("address")?;
         let seqno = params.optional_number::<u32>("seqno")?;
         self.http_account_at(address, seqno)

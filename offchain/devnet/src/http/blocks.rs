@@ -11,7 +11,7 @@ use crate::lite::answer::{Responder, chain};
 use crate::view::Known;
 
 impl Responder<'_> {
-    pub fn http_masterchain_info(&self) -> Result<Value, ApiError> {
+    pub(super) fn http_masterchain_info(&self) -> Result<Value, ApiError> {
         let head = self.head()?;
         let zerostate = self.zerostate()?.id;
         Ok(json!({
@@ -30,7 +30,7 @@ impl Responder<'_> {
         }))
     }
 
-    pub fn http_signatures(&self, params: &Params) -> Result<Value, ApiError> {
+    pub(super) fn http_signatures(&self, params: &Params) -> Result<Value, ApiError> {
         let known = self.http_block_numbered(Workchain::Master, params.number("seqno")?)?;
         Ok(json!({
             "@type": "blocks.blockSignatures",
@@ -43,18 +43,18 @@ impl Responder<'_> {
         }))
     }
 
-    pub fn http_consensus_block(&self) -> Result<Value, ApiError> {
+    pub(super) fn http_consensus_block(&self) -> Result<Value, ApiError> {
         let head = self.head()?;
         Ok(json!({ "consensus_block": head.id.seqno, "timestamp": f64::from(head.utime.0) }))
     }
 
-    pub fn http_shards(&self, params: &Params) -> Result<Value, ApiError> {
+    pub(super) fn http_shards(&self, params: &Params) -> Result<Value, ApiError> {
         let master = self.http_block_numbered(Workchain::Master, params.number("seqno")?)?;
         let shard = self.numbered(Workchain::Base, master.id.seqno)?;
         Ok(json!({ "@type": "blocks.shards", "shards": [block_id(&shard.id)] }))
     }
 
-    pub fn http_lookup(&self, params: &Params) -> Result<Value, ApiError> {
+    pub(super) fn http_lookup(&self, params: &Params) -> Result<Value, ApiError> {
         let chain = shard(params)?;
         let seqno = match (
             params.optional_number::<u32>("seqno")?,
@@ -73,7 +73,7 @@ impl Responder<'_> {
         Ok(block_id(&self.http_block_numbered(chain, seqno)?.id))
     }
 
-    pub fn http_header(&self, params: &Params) -> Result<Value, ApiError> {
+    pub(super) fn http_header(&self, params: &Params) -> Result<Value, ApiError> {
         let known = self.http_block(params)?;
         let block = known.root.parse::<Block>()?;
         let info = block.load_info()?;
@@ -110,7 +110,7 @@ impl Responder<'_> {
     }
 
     /// The block that the parameters name. Its hashes may be given, and must be right then.
-    pub fn http_block(&self, params: &Params) -> Result<Known, ApiError> {
+    pub(super) fn http_block(&self, params: &Params) -> Result<Known, ApiError> {
         let known = self.http_block_numbered(shard(params)?, params.number("seqno")?)?;
         let right = [("root_hash", known.id.root_hash), ("file_hash", known.id.file_hash)];
         for (name, found) in right {

@@ -13,7 +13,7 @@ use crate::lite::answer::Responder;
 const MAX_LIBRARIES: usize = 16;
 
 impl Responder<'_> {
-    pub fn http_config_param(&self, params: &Params) -> Result<Value, ApiError> {
+    pub(super) fn http_config_param(&self, params: &Params) -> Result<Value, ApiError> {
         // `param` is the name of older clients.
         let number = match params.optional_number::<u32>("config_id")? {
             Some(number) => number,
@@ -25,7 +25,7 @@ impl Responder<'_> {
         Ok(info(bag(&cell)))
     }
 
-    pub fn http_config_all(&self, params: &Params) -> Result<Value, ApiError> {
+    pub(super) fn http_config_all(&self, params: &Params) -> Result<Value, ApiError> {
         let config = self.http_config_at(params)?;
         let root = config.as_dict().root().as_ref();
         let root = root.ok_or_else(|| ApiError::Broken("the configuration is empty".to_owned()))?;
@@ -40,7 +40,7 @@ impl Responder<'_> {
         Ok(extra.config.params)
     }
 
-    pub fn http_libraries(&self, params: &Params) -> Result<Value, ApiError> {
+    pub(super) fn http_libraries(&self, params: &Params) -> Result<Value, ApiError> {
         let wanted = match params.value("libraries") {
             Some(Value::Array(list)) => list.as_slice(),
             Some(one @ Value::String(_)) => std::slice::from_ref(one),

@@ -3,7 +3,7 @@
 use cocoon_chain::GetterError;
 use cocoon_chain::getter::run_method;
 use serde_json::{Value, json};
-use tycho_types::abi::AsGetterMethodId;
+use tycho_vm::VmGetterMethodId;
 
 use super::error::ApiError;
 use super::json::block_id;
@@ -16,7 +16,7 @@ const NO_CODE: i32 = -13;
 
 impl Responder<'_> {
     /// Runs a getter, by name or number. What it costs is told only if it ends well.
-    pub fn http_run_getter(&self, params: &Params) -> Result<Value, ApiError> {
+    pub(super) fn http_run_getter(&self, params: &Params) -> Result<Value, ApiError> {
         let at = self.http_account(params)?;
         let method = match params.value("method") {
             None => return Err(ApiError::Missing("method")),

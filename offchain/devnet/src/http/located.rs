@@ -41,7 +41,7 @@ impl Named {
 
 impl Responder<'_> {
     /// `tryLocateTx` and `tryLocateResultTx`: the transaction that the message caused.
-    pub fn http_locate_result(&self, params: &Params) -> Result<Value, ApiError> {
+    pub(super) fn http_locate_result(&self, params: &Params) -> Result<Value, ApiError> {
         let named = Named::new(params)?;
         let (mut after, mut searched) = (named.created_lt, 0);
         while searched < MAX_SEARCHED {
@@ -65,7 +65,7 @@ impl Responder<'_> {
     }
 
     /// `tryLocateSourceTx`: the transaction that sent the message.
-    pub fn http_locate_source(&self, params: &Params) -> Result<Value, ApiError> {
+    pub(super) fn http_locate_source(&self, params: &Params) -> Result<Value, ApiError> {
         let named = Named::new(params)?;
         let block = self.view.first(|record| record.seqno > 0 && record.end_lt >= named.created_lt)?;
         let Some(record) = block.map(|seqno| self.view.record(seqno)).transpose()?.flatten() else {

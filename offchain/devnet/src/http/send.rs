@@ -2,7 +2,7 @@
 
 use cocoon_chain::cell_hash;
 use serde_json::{Value, json};
-use tycho_types::cell::{Cell, CellBuilder, HashBytes};
+use tycho_types::cell::{Cell, CellBuilder, CellFamily, HashBytes};
 use tycho_types::error::Error;
 use tycho_types::models::{ComputePhase, ExtInMsgInfo, Message, MsgInfo, OwnedMessage, StateInit, Transaction, TxInfo};
 

@@ -10,7 +10,6 @@ use super::addresses;
 use super::error::ApiError;
 use super::json::{account_address, bag, block_id, bytes, extra_currencies, transaction_id};
 use super::params::Params;
-use crate::block::Workchain;
 use crate::lite::answer::Responder;
 
 /// An answer has at most so many transactions. The public service stops at 100, and clients ask it for 101.
@@ -35,7 +34,7 @@ type Place = (HashBytes, u64);
 
 impl Responder<'_> {
     /// `getTransactions`: the newest first.
-    pub fn http_transactions(&self, params: &Params) -> Result<Value, ApiError> {
+    pub(super) fn http_transactions(&self, params: &Params) -> Result<Value, ApiError> {
         let address = params.address("address")?;
         let limit = params.count("limit", USUAL_HISTORY, MAX_TRANSACTIONS)?;
         let to_lt = params.optional_number::<u64>("to_lt")?.unwrap_or(0);
@@ -64,7 +63,7 @@ impl Responder<'_> {
     }
 
     /// `getBlockTransactions`.
-    pub fn http_block_transactions(&self, params: &Params) -> Result<Value, ApiError> {
+    pub(super) fn http_block_transactions(&self, params: &Params) -> Result<Value, ApiError> {
         let listed = self.http_listed(params)?;
         let workchain = listed.workchain;
         let short = |((account, lt), cell): &(Place, Cell)| {
@@ -81,7 +80,7 @@ impl Responder<'_> {
     }
 
     /// `getBlockTransactionsExt`.
-    pub fn http_block_transactions_ext(&self, params: &Params) -> Result<Value, ApiError> {
+    pub(super) fn http_block_transactions_ext(&self, params: &Params) -> Result<Value, ApiError> {
         let listed = self.http_listed(params)?;
         let mut list = vec![];
         for ((account, _), cell) in &listed.entries {
@@ -184,7 +183,7 @@ pub(super) fn shown(address: &StdAddr, cell: &Cell) -> Result<Value, ApiError> {
 
 fn message(cell: &Cell) -> Result<Value, ApiError> {
     let message = cell.parse::<Message<'_>>()?;
-    let (mut source, mut destination) = (String::new(), String::new());
+    let (source, destination);
     let (mut value, mut fwd_fee, mut created_lt, mut currencies) = (0, 0, 0, json!([]));
     match &message.info {
         MsgInfo::Int(info) => {
