@@ -180,6 +180,12 @@ impl Ledger {
     /// The next block at this time, with this message from outside. A message that is not accepted, or that makes the
     /// virtual machine fail anywhere on its way, makes no block.
     pub fn make_block(&mut self, now: UnixSeconds, external: Option<&Cell>) -> Result<Block, LedgerError> {
+        // Set here, and not after an attempt, which may have ended in any way.
+        self.rules.accept_any_signature(false);
+        self.next_block(now, external)
+    }
+
+    fn next_block(&mut self, now: UnixSeconds, external: Option<&Cell>) -> Result<Block, LedgerError> {
         let head = self.state.head;
         let utime = now.max(head.utime);
         self.rules.move_to(head.utime, utime).map_err(cell("storage prices"))?;
@@ -208,10 +214,9 @@ impl Ledger {
     /// for a right one, for clients that do not know the key.
     pub fn attempt(&mut self, now: UnixSeconds, message: &Cell, any_signature: bool) -> Result<Cell, LedgerError> {
         self.rules.accept_any_signature(any_signature);
-        let block = self.make_block(now, Some(message));
-        self.rules.accept_any_signature(false);
+        let block = self.next_block(now, Some(message))?;
         let hash = message.repr_hash();
-        for transaction in block?.transactions() {
+        for transaction in block.transactions() {
             let parsed = transaction.cell.parse::<Transaction>().map_err(cell("transaction"))?;
             if parsed.in_msg.is_some_and(|taken| taken.repr_hash() == hash) {
                 return Ok(transaction.cell.clone());

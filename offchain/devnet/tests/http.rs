@@ -265,6 +265,24 @@ async fn an_estimate_is_what_the_message_then_costs_and_changes_nothing() {
 }
 
 #[tokio::test]
+async fn a_wrong_signature_is_good_for_an_estimate_and_never_for_a_payment() {
+    let (devnet, alice, bob, face) = paid().await;
+    let payment = OutMessage::new(bob.address().clone(), Nano::from_ton(2)).no_bounce();
+    let mallory = Wallet::new(common::key(9), WalletVersion::V4R2, devnet.network()).unwrap();
+    let until = devnet.head().await.unwrap().utime.plus(60);
+    let forged = mallory.sign(&[payment], 3, until, false).unwrap();
+    let parsed: tycho_types::models::Message<'_> = forged.parse().unwrap();
+    let body = tycho_types::cell::CellBuilder::build_from(parsed.body).unwrap();
+    let mut params = json!({ "address": alice.address().to_string(), "body": STANDARD.encode(Boc::encode(&body)) });
+    let fees = face.ask("estimateFee", params.clone()).await;
+    assert!(fees["source_fees"]["gas_fee"].as_u64().unwrap() > 0);
+    assert_eq!(face.refused("sendQuery", params.clone()).await, 500);
+    params["ignore_chksig"] = json!(false);
+    assert_eq!(face.refused("estimateFee", params).await, 500);
+    assert_eq!(balance(&devnet, bob.address()).await, Nano::from_ton(3));
+}
+
+#[tokio::test]
 async fn getters_run_by_name_and_by_number() {
     let (_devnet, alice, _, face) = paid().await;
     let address = alice.address().to_string();

@@ -241,7 +241,7 @@ fn snake(mut slice: CellSlice<'_>) -> Option<Vec<u8>> {
     let mut text = vec![];
     for _ in 0..MAX_TEXT_CELLS {
         let bits = slice.size_bits();
-        if bits % 8 != 0 || slice.size_refs() > 1 {
+        if !bits.is_multiple_of(8) || slice.size_refs() > 1 {
             return None;
         }
         let mut part = [0; 128];
@@ -261,7 +261,7 @@ fn wrapped(body: &Cell) -> Result<String, Error> {
     let raw = bytes(slice.load_raw(&mut buffer, slice.size_bits())?);
     let mut text = String::new();
     for (i, c) in raw.chars().enumerate() {
-        if i > 0 && i % 76 == 0 {
+        if i > 0 && i.is_multiple_of(76) {
             text.push('\n');
         }
         text.push(c);
