@@ -1,6 +1,6 @@
-//! A devnet with a liteserver, for other people's TON tools.
+//! A devnet with a liteserver and an HTTP face, for other people's TON tools.
 //!
-//! `cargo run -p cocoon-devnet --example lite [--data DIR] [--port N] [--config-out FILE] [--prefund ADDRESS=TON]...`
+//! `cargo run -p cocoon-devnet --example lite [--data DIR] [--port N] [--http N] [--config-out FILE] [--prefund ADDRESS=TON]...`
 //! prints one line of JSON when it is ready: where its `global.config.json` is, and which account has all the money. It makes a
 //! block every second, and whenever something happens, until its standard input ends. Each line there is a command, and is
 //! answered with a line of JSON:
@@ -27,13 +27,14 @@ use tycho_types::models::StdAddrFormat;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<()> {
-    let (mut data, mut port, mut config_out, mut prefund) = (None, 0u16, None, vec![]);
+    let (mut data, mut port, mut http, mut config_out, mut prefund) = (None, 0u16, 0u16, None, vec![]);
     let mut args = std::env::args().skip(1);
     while let Some(arg) = args.next() {
         let value = args.next().with_context(|| format!("{arg} needs a value"))?;
         match arg.as_str() {
             "--data" => data = Some(PathBuf::from(value)),
             "--port" => port = value.parse()?,
+            "--http" => http = value.parse()?,
             "--config-out" => config_out = Some(PathBuf::from(value)),
             "--prefund" => {
                 let (address, amount) = value.split_once('=').context("--prefund ADDRESS=TON")?;
@@ -47,6 +48,7 @@ async fn main() -> Result<()> {
         devnet.faucet(&address, amount).await?;
     }
     let server = devnet.serve_lite(SocketAddr::from(([127, 0, 0, 1], port))).await?;
+    let face = devnet.serve_http(SocketAddr::from(([127, 0, 0, 1], http))).await?;
     let config = serde_json::to_string_pretty(&devnet.global_config(&server).await?)?;
     let path = match config_out {
         Some(path) => path,
@@ -56,6 +58,7 @@ async fn main() -> Result<()> {
     let ready = serde_json::json!({
         "config": path,
         "liteserver": server.address().to_string(),
+        "http": face.endpoint(),
         "giver": devnet.giver().to_string(),
     });
     println!("{ready}");

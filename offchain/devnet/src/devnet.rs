@@ -28,6 +28,7 @@ use crate::blocks::{Chains, Pair};
 use crate::clock::{Clock, SystemClock};
 use crate::error::DevnetError;
 use crate::genesis;
+use crate::http::HttpFace;
 use crate::ledger::{Ledger, LedgerError, LedgerState, Supply};
 use crate::lite::answer::Responder;
 use crate::lite::{Fault, LiteServer};
@@ -191,6 +192,12 @@ impl Devnet {
         LiteServer::start(self.clone(), address).await.map_err(|source| DevnetError::Listen { address, source })
     }
 
+    /// Answers what toncenter's HTTP API v2 answers, at an address of this machine; port 0 is any free one. It ends when what
+    /// is returned is dropped.
+    pub async fn serve_http(&self, address: SocketAddr) -> Result<HttpFace, DevnetError> {
+        HttpFace::start(self.clone(), address).await.map_err(|source| DevnetError::Listen { address, source })
+    }
+
     /// The network as TON's tools expect to be told of it: a `global.config.json` with this server, the beginning, and the
     /// newest key block to start from.
     pub async fn global_config(&self, server: &LiteServer) -> Result<serde_json::Value, DevnetError> {
@@ -240,6 +247,19 @@ impl Devnet {
     /// Answers what a liteserver is asked.
     pub(crate) async fn ask(&self, query: Query, fault: Option<Fault>) -> Result<Answer, DevnetError> {
         self.call(move |core| core.answer(&query, fault)).await
+    }
+
+    /// Looks at the network as it is at one moment.
+    pub(crate) async fn look<R: Send + 'static>(
+        &self,
+        look: impl FnOnce(&Responder<'_>) -> R + Send + 'static,
+    ) -> Result<R, DevnetError> {
+        self.call(move |core| look(&Responder { view: core.view(), now: core.now(), fault: None })).await
+    }
+
+    /// What a message from outside would do: the transaction that takes it. Nothing is kept.
+    pub(crate) async fn attempt(&self, message: Cell, any_signature: bool) -> Result<Cell, DevnetError> {
+        self.call(move |core| core.ledger.attempt(core.now(), &message, any_signature)).await?.map_err(block_error)
     }
 
     /// Copies the network as it is now into a folder, from which another can be opened that goes on from here.

@@ -17,7 +17,7 @@ use cocoon_chain::{AccountSnapshot, ChainError, Head, NetworkConfig, Refusal, Re
 use cocoon_protocol::{Nano, StdAddr, UnixSeconds};
 use sha2::{Digest, Sha256};
 use tycho_types::cell::{Cell, HashBytes, Lazy};
-use tycho_types::models::{IntAddr, IntMsgInfo, MsgInfo, OptionalAccount, OwnedMessage, ShardAccount};
+use tycho_types::models::{IntAddr, IntMsgInfo, MsgInfo, OptionalAccount, OwnedMessage, ShardAccount, Transaction};
 use tycho_types::num::Tokens;
 
 use crate::block::{Block, BlockTransaction, Part, QueueKey, Workchain};
@@ -180,6 +180,12 @@ impl Ledger {
     /// The next block at this time, with this message from outside. A message that is not accepted, or that makes the
     /// virtual machine fail anywhere on its way, makes no block.
     pub fn make_block(&mut self, now: UnixSeconds, external: Option<&Cell>) -> Result<Block, LedgerError> {
+        // Set here, and not after an attempt, which may have ended in any way.
+        self.rules.accept_any_signature(false);
+        self.next_block(now, external)
+    }
+
+    fn next_block(&mut self, now: UnixSeconds, external: Option<&Cell>) -> Result<Block, LedgerError> {
         let head = self.state.head;
         let utime = now.max(head.utime);
         self.rules.move_to(head.utime, utime).map_err(cell("storage prices"))?;
@@ -202,6 +208,21 @@ impl Ledger {
             stage.part(chain, inbound.as_ref())?;
         }
         Ok(stage.block)
+    }
+
+    /// The transaction that a message from outside would cause now. Nothing changes. `any_signature` takes every signature
+    /// for a right one, for clients that do not know the key.
+    pub fn attempt(&mut self, now: UnixSeconds, message: &Cell, any_signature: bool) -> Result<Cell, LedgerError> {
+        self.rules.accept_any_signature(any_signature);
+        let block = self.next_block(now, Some(message))?;
+        let hash = message.repr_hash();
+        for transaction in block.transactions() {
+            let parsed = transaction.cell.parse::<Transaction>().map_err(cell("transaction"))?;
+            if parsed.in_msg.is_some_and(|taken| taken.repr_hash() == hash) {
+                return Ok(transaction.cell.clone());
+            }
+        }
+        Err(cell("transaction")(tycho_types::error::Error::InvalidData))
     }
 
     /// Makes a block part of the chain. It must come from the latest [`Ledger::make_block`].
