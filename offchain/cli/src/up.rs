@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use cocoon_devnet::HttpFace;
 use cocoon_localnet::control::Control;
 use cocoon_localnet::{GLOBAL_CONFIG, LocalNet};
 use cocoon_protocol::Role;
@@ -17,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::ModelArgs;
 use crate::console::Console;
+use crate::devnet::serve::serve_http;
 use crate::network::{self, NetworkFile};
 use crate::secrets::{self, seed};
 
@@ -34,6 +36,9 @@ pub struct Up {
     /// Port of the liteserver on 127.0.0.1, for TON's own tools; 0 takes a free one.
     #[arg(long, value_name = "PORT", default_value_t = 0)]
     lite_port: u16,
+    /// Also serve toncenter's HTTP API v2 on 127.0.0.1, at this port; 0 takes a free one.
+    #[arg(long, value_name = "PORT")]
+    http: Option<u16>,
     /// Port of the controls on 127.0.0.1 (cocoon devnet); 0 takes a free one.
     #[arg(long, value_name = "PORT", default_value_t = 0)]
     control_port: u16,
@@ -60,6 +65,8 @@ struct Files {
     network: PathBuf,
     global_config: PathBuf,
     keys: PathBuf,
+    /// It ends when this is dropped.
+    http: Option<HttpFace>,
 }
 
 impl Up {
@@ -91,6 +98,7 @@ impl Up {
                 "network": files.network,
                 "global_config": files.global_config,
                 "keys": files.keys,
+                "http": files.http.as_ref().map(HttpFace::endpoint),
             });
             println!("{ready}");
         }
@@ -127,6 +135,7 @@ impl Up {
         let token_file = net.dir().join("control.token");
         let control =
             Control::serve(net.chain.clone(), net.lite().clone(), self.control_port, &token_file, stop.clone()).await?;
+        let http = serve_http(&net.chain, self.http).await?;
         let config_out = self.config_out.clone().unwrap_or_else(|| net.dir().join(GLOBAL_CONFIG));
         let text = serde_json::to_string_pretty(&net.global_config)?;
         secrets::replace(&config_out, format!("{text}\n").as_bytes(), 0o644)?;
@@ -139,7 +148,12 @@ impl Up {
         let network_out = self.network_out.clone().unwrap_or_else(|| net.dir().join("network.json"));
         file.write(&network_out)?;
         let keys = keep_keys(net)?;
-        Ok(Files { network: absolute(&network_out)?, global_config: absolute(&config_out)?, keys: absolute(&keys)? })
+        Ok(Files {
+            network: absolute(&network_out)?,
+            global_config: absolute(&config_out)?,
+            keys: absolute(&keys)?,
+            http,
+        })
     }
 }
 

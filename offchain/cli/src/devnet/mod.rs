@@ -1,6 +1,6 @@
 //! `cocoon devnet`: a chain by itself, and the controls of one that runs: its clock, its faucet, copies, faults.
 
-mod serve;
+pub(crate) mod serve;
 
 use std::path::PathBuf;
 

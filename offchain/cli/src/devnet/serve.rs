@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use cocoon_chain::Chain;
-use cocoon_devnet::{Devnet, Fault, LiteServer, Settings};
+use cocoon_devnet::{Devnet, Fault, HttpFace, LiteServer, Settings};
 use cocoon_localnet::GLOBAL_CONFIG;
 use cocoon_localnet::control::Control;
 use cocoon_protocol::GlobalId;
@@ -38,6 +38,9 @@ pub(crate) struct Serve {
     /// Port of the liteserver on 127.0.0.1; 0 takes a free one.
     #[arg(long, value_name = "PORT", default_value_t = 0)]
     port: u16,
+    /// Also serve toncenter's HTTP API v2 on 127.0.0.1, at this port; 0 takes a free one.
+    #[arg(long, value_name = "PORT")]
+    http: Option<u16>,
     /// Port of the controls on 127.0.0.1 (cocoon devnet advance, faucet, …); 0 takes a free one.
     #[arg(long, value_name = "PORT", default_value_t = 0)]
     control_port: u16,
@@ -99,6 +102,7 @@ impl Serve {
         let here = SocketAddr::from(([127, 0, 0, 1], self.port));
         let lite = Arc::new(chain.serve_lite(here).await.context("choose another port with --port")?);
         lite.set_fault(self.fault);
+        let http = serve_http(&chain, self.http).await?;
         let stop = CancellationToken::new();
         let files = self.open(&chain, &lite, &stop).await?;
         if self.ready_json {
@@ -107,10 +111,14 @@ impl Serve {
                 "global_config": files.global_config,
                 "network": files.network,
                 "giver": chain.giver().to_string(),
+                "http": http.as_ref().map(HttpFace::endpoint),
             });
             println!("{ready}");
         }
         eprintln!("ready: a liteserver on {} — Ctrl-C stops", lite.address());
+        if let Some(http) = &http {
+            eprintln!("toncenter's API: {}", http.endpoint());
+        }
         eprintln!("TON's tools find this network in {}", files.global_config.display());
         eprintln!("other commands find it with: export COCOON_NETWORK={}", files.network.display());
         asked_to_stop().await?;
@@ -138,6 +146,13 @@ impl Serve {
         file.write(&network_out)?;
         Ok(Files { network: absolute(&network_out)?, global_config: absolute(&config_out)? })
     }
+}
+
+/// Serves toncenter's API if a port was asked for.
+pub(crate) async fn serve_http(chain: &Devnet, port: Option<u16>) -> Result<Option<HttpFace>> {
+    let Some(port) = port else { return Ok(None) };
+    let here = SocketAddr::from(([127, 0, 0, 1], port));
+    chain.serve_http(here).await.context("choose another port with --http").map(Some)
 }
 
 /// Makes a folder from a copy, from which `serve --data` goes on; the copy stays as it is.
