@@ -109,9 +109,10 @@ Written by \`${command}\`. Do not edit.
 
 A mutant is the contracts with one small wrongness: a check deleted, a comparison flipped or moved by one, a term of a condition
 dropped, a send or reserve mode changed, a constant changed, a statement deleted, arguments swapped. It is *killed* when a test
-fails with it or with one contract that has it, *equivalent* when the compiler makes the same code of it, *refused* when the compiler makes none. Every mutant
-that *survived* all tests is explained below, one by one; the command fails for one that is not. Mutants are made from the
-compiler's own syntax tree and tried in memory; seconds are processor time in the trials, on two shared cores.
+fails with it or with one contract that has it, *equivalent* when the compiler makes the same code of it, *refused* when the
+compiler makes none. Every mutant that *survived* all tests is explained below, one by one; the command fails for one that is
+not. Mutants are made from the compiler's own syntax tree and tried in memory; seconds are by the clock, on a machine that had
+other work.
 
 ${waiting(tried, all)}
 
