@@ -1,10 +1,12 @@
 //! `cocoon demo`: the paid answer, from an empty chain to a settled channel.
 
 use anyhow::{Context, Result, ensure};
+use cocoon_chain::{GlobalConfig, StdAddr};
 use cocoon_client::{AnswerEvent, Finished};
 use cocoon_localnet::{LocalNet, Settlement};
 use cocoon_protocol::Nano;
 use cocoon_protocol::openai::fold::Fold;
+use cocoon_receipt::{Trust, Verdict, verify};
 use serde_json::{Value, json};
 
 use crate::ModelArgs;
@@ -57,8 +59,9 @@ impl Demo {
         console.step("a staked worker with mistral.rs and the approved model", net.start_worker()).await?;
         console.step("a client with a prepaid channel", net.start_client()).await?;
         let answered = console.step("a private answer through attested links", self.ask(&net, console)).await?;
+        let verdict = console.step("the receipt, checked as a stranger would", check(&net, &answered.finished)).await?;
         let settlement = console.step("claims, closing and settlement on chain", net.settle()).await?;
-        let report = console.step("the books", report(&net, &answered, &settlement)).await?;
+        let report = console.step("the books", report(&net, &answered, &verdict, &settlement)).await?;
         net.stop().await;
         Ok(report)
     }
@@ -88,8 +91,22 @@ impl Demo {
     }
 }
 
+/// Proves the answer to somebody who knows the network's first block and its registry, and nobody in it.
+async fn check(net: &LocalNet, finished: &Finished) -> Result<Verdict> {
+    // The proof must be of a later second than the answer.
+    net.chain.advance(std::time::Duration::from_secs(1)).await?;
+    let bundle = net.client()?.client.bundle(finished).await?;
+    let network = GlobalConfig::from_json(&net.global_config.to_string())?;
+    let verdict = verify(&bundle, &Trust { network, registry: net.registry.clone() }).await;
+    if let Some(failed) = verdict.failed().next() {
+        anyhow::bail!("the receipt does not prove the answer: {}: {}", failed.subject, failed.detail);
+    }
+    ensure!(verdict.holds(), "the receipt does not prove the answer");
+    Ok(verdict)
+}
+
 /// Compares what was agreed off chain with what the chain has, to the nano.
-async fn report(net: &LocalNet, answered: &Answered, settlement: &Settlement) -> Result<Value> {
+async fn report(net: &LocalNet, answered: &Answered, verdict: &Verdict, settlement: &Settlement) -> Result<Value> {
     let Finished { usage, cost, receipt, worker, .. } = &answered.finished;
     ensure!(settlement.claimed == *cost, "{} was claimed, but the answer cost {cost}", settlement.claimed);
     let earned = receipt.receipt.cost;
@@ -101,6 +118,14 @@ async fn report(net: &LocalNet, answered: &Answered, settlement: &Settlement) ->
     let supply = net.chain.supply().await?;
     ensure!(supply.sum() == cocoon_devnet::genesis::SUPPLY, "balances and fees do not add up to what was issued");
     let network_fees: Nano = settlement.traces.iter().map(cocoon_chain::Trace::total_fees).sum();
+    // Part of each claim burns: it goes where nobody has a key.
+    let burnt = |trace: &cocoon_chain::Trace| trace.balance_changes().get(&StdAddr::ZERO).copied().unwrap_or_default();
+    let burnt = u64::try_from(settlement.traces.iter().map(burnt).sum::<i128>()).context("less than nothing burnt")?;
+    let checks: Vec<Value> = verdict
+        .checks()
+        .iter()
+        .map(|c| json!({ "check": c.subject.to_string(), "outcome": c.outcome.to_string(), "detail": c.detail }))
+        .collect();
     Ok(json!({
         "ok": true,
         "governance": {
@@ -117,13 +142,14 @@ async fn report(net: &LocalNet, answered: &Answered, settlement: &Settlement) ->
             "completion_tokens": usage.completion.0,
             "chunks": answered.chunks,
         },
-        "receipt": { "verified": true, "hash": receipt.receipt.hash()?, "seqno": receipt.receipt.seqno },
+        "receipt": { "verified": verdict.holds(), "checks": checks, "hash": receipt.receipt.hash()?, "seqno": receipt.receipt.seqno },
         "channel": {
             "deposit_nano": settlement.deposit,
             "claimed_nano": settlement.claimed,
             "refunded_nano": settlement.refunded,
         },
         "paid_nano": { "client": cost, "proxy": fee, "worker": earned },
+        "burnt_nano": Nano::new(burnt),
         "fees_nano": { "settlement": network_fees, "network_total": supply.totals.fees },
         "transactions": supply.totals.transactions,
     }))
@@ -141,13 +167,19 @@ fn table(report: &Value) {
         number("/answer/chunks"),
         text("/receipt/hash").get(..16).unwrap_or_default(),
     );
-    println!("proposal {} {}\n", text("/governance/proposal"), text("/governance/state"));
+    println!("\nchecked without trusting anybody in the network, from its first block on:");
+    for check in report.pointer("/receipt/checks").and_then(Value::as_array).into_iter().flatten() {
+        let text = |name: &str| check.get(name).and_then(Value::as_str).unwrap_or_default();
+        println!("  {:<12} {:<7} {}", text("check"), text("outcome"), text("detail"));
+    }
+    println!("\nproposal {} {}\n", text("/governance/proposal"), text("/governance/state"));
     let row = |who: &str, what: &str, amount: String| println!("  {who:<8} {what:<34} {amount:>20}");
     row("client", "deposited", ton("/channel/deposit_nano"));
     row("client", "paid for the answer", ton("/paid_nano/client"));
     row("client", "got back", ton("/channel/refunded_nano"));
     row("proxy", "earned as its fee", ton("/paid_nano/proxy"));
     row("worker", "earned", ton("/paid_nano/worker"));
+    row("nobody", "burnt: the DAO's part of both claims", ton("/burnt_nano"));
     row("network", "fees for claiming and settling", ton("/fees_nano/settlement"));
     row("network", "fees in all", ton("/fees_nano/network_total"));
     println!("\n  {} transactions on chain, every nanoton accounted for", number("/transactions"));

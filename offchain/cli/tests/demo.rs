@@ -27,6 +27,11 @@ fn the_demo_answers_and_its_money_adds_up_to_the_nano() {
     assert!(report["answer"]["chunks"].as_u64().unwrap() > 5, "it streams");
     assert!(report["answer"]["prompt_tokens"].as_u64().unwrap() > 0);
     assert_eq!(report["receipt"]["verified"], true);
+    let checks = report["receipt"]["checks"].as_array().unwrap();
+    assert!(checks.len() > 10 && checks.iter().all(|check| check["outcome"] != "FAIL"), "{report}");
+    // One percent of what each claim paid, rounded down.
+    let claims = [nano(&report, "/channel/claimed_nano"), nano(&report, "/paid_nano/worker")];
+    assert_eq!(nano(&report, "/burnt_nano"), claims.iter().map(|claim| claim / 100).sum::<u64>());
     assert!(report["transactions"].as_u64().unwrap() > 50);
 
     let claimed = nano(&report, "/channel/claimed_nano");

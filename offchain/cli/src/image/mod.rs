@@ -43,7 +43,7 @@ enum Command {
 #[derive(clap::Args)]
 struct Files {
     /// OVMF built for Intel TDX, code and variables in one file: MRTD, RTMR0.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, visible_alias = "ovmf", value_name = "FILE")]
     firmware: Option<PathBuf>,
     /// The kernel, as QEMU gets it: RTMR1.
     #[arg(long, value_name = "FILE")]

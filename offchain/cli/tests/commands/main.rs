@@ -9,6 +9,7 @@ mod council;
 mod dao;
 mod devnet;
 mod fault;
+mod image;
 mod input;
 mod money;
 mod proxy;
