@@ -22,6 +22,7 @@ pub mod receipt;
 pub mod registry;
 pub mod report;
 pub mod secrets;
+pub mod service;
 pub mod session;
 pub mod stake;
 mod up;
@@ -53,6 +54,14 @@ enum Command {
     Demo(demo::Demo),
     /// Run a whole network until Ctrl-C, with an OpenAI endpoint on 127.0.0.1.
     Up(up::Up),
+    /// Serve an OpenAI-compatible endpoint on this machine, paid from a channel.
+    Client(service::Args),
+    /// Serve an approved model, and be paid for it.
+    Worker(service::Args),
+    /// Route requests to workers, meter them, and hold vouchers.
+    Proxy(service::Args),
+    /// Index the chain, serve what it says, and defend channels of payees that are not there.
+    Watcher(service::Args),
     /// Make wallets, look at them and pay from them.
     Wallet(wallet::Args),
     /// Make and show Ed25519 keys: of nodes, of council members, of those who rebuild images.
@@ -98,6 +107,7 @@ impl Command {
     fn common(&self) -> Option<&Common> {
         Some(match self {
             Self::Demo(_) | Self::Up(_) => return None,
+            Self::Client(_) | Self::Worker(_) | Self::Proxy(_) | Self::Watcher(_) => return None,
             Self::Wallet(args) => &args.common,
             Self::Key(args) => &args.common,
             Self::Channel(args) => &args.common,
@@ -113,10 +123,22 @@ impl Command {
         })
     }
 
+    /// Services tell what they do; commands speak by their answer.
+    const fn log_level(&self) -> &'static str {
+        match self {
+            Self::Client(_) | Self::Worker(_) | Self::Proxy(_) | Self::Watcher(_) => "warn,cocoon=info",
+            _ => "error",
+        }
+    }
+
     async fn run(&self, session: &mut Session) -> Result<Report> {
         match self {
             Self::Demo(demo) => Box::pin(demo.run()).await.map(|()| Report::silent()),
             Self::Up(up) => Box::pin(up.run()).await.map(|()| Report::silent()),
+            Self::Client(args) => Box::pin(service::client::run(args)).await.map(|()| Report::silent()),
+            Self::Worker(args) => Box::pin(service::worker::run(args)).await.map(|()| Report::silent()),
+            Self::Proxy(args) => Box::pin(service::proxy::run(args)).await.map(|()| Report::silent()),
+            Self::Watcher(args) => Box::pin(service::watcher::run(args)).await.map(|()| Report::silent()),
             Self::Wallet(args) => Box::pin(wallet::run(args, session)).await,
             Self::Key(args) => key::run(args),
             Self::Channel(args) => Box::pin(channel::run(args, session)).await,
@@ -185,7 +207,7 @@ pub fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => error.exit(),
     };
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("error"));
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(cli.command.log_level()));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)

@@ -19,7 +19,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, bail, ensure};
 use cocoon_chain::light::Now;
-use cocoon_chain::{Chain, GlobalConfig, LightClient, LightSettings, StdAddr};
+use cocoon_chain::{GlobalConfig, LightClient, LightSettings, StdAddr};
 use cocoon_protocol::UnixSeconds;
 use serde_json::{Map, Value, json};
 
@@ -130,7 +130,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Connects to a network through its liteservers, none of which is trusted. This is the only place that knows how a network is
 /// reached.
-pub async fn connect(file: &NetworkFile) -> Result<Arc<dyn Chain>> {
+pub async fn connect(file: &NetworkFile) -> Result<Arc<LightClient>> {
     let network =
         GlobalConfig::from_json(&file.global_config.to_string()).context("reading the global configuration")?;
     let mut settings = LightSettings::new(network);

@@ -32,9 +32,11 @@ pub struct Pay {
 }
 
 /// Kinds of wallets.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug, ValueEnum, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Version {
     /// W5, what wallet applications make today.
+    #[default]
     V5r1,
     /// What they made before.
     V4r2,

@@ -1,7 +1,7 @@
 //! `cocoon up`: the network stays alive until Ctrl-C.
 //!
 //! Its folder has what other commands need: `network.json`, TON's `global.config.json`, and in `keys/` the keys of its emergency
-//! council and of its rebuilders, so that one person can play every part.
+//! council, of its rebuilders and of its simulated hardware vendor, so that one person can play every part.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -168,6 +168,10 @@ fn keep_keys(net: &LocalNet) -> Result<PathBuf> {
                 seed::keep(&path, key)?;
             }
         }
+    }
+    let vendor = folder.join("simulated-vendor.key");
+    if !vendor.exists() {
+        seed::keep(&vendor, &net.vendor_seed())?;
     }
     Ok(folder)
 }

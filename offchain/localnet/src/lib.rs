@@ -166,6 +166,9 @@ pub struct LocalNet {
     client: Option<ClientService>,
 }
 
+/// What the simulated vendor's seed is derived for.
+const VENDOR: &str = "simulated platform";
+
 /// Name of the network's file in its folder.
 pub const GLOBAL_CONFIG: &str = "global.config.json";
 
@@ -215,7 +218,7 @@ impl LocalNet {
         let file = dir.join(GLOBAL_CONFIG);
         let text = serde_json::to_string_pretty(&global_config)?;
         std::fs::write(&file, text).with_context(|| format!("writing {}", file.display()))?;
-        let vendor = Arc::new(Simulator::from_seed(&secrets.derive("simulated platform"))?);
+        let vendor = Arc::new(Simulator::from_seed(&secrets.derive(VENDOR))?);
         let model = Manifest::of(&config.model)
             .with_context(|| format!("reading the model in {}", config.model.display()))?
             .root();
@@ -295,6 +298,11 @@ impl LocalNet {
     /// The simulated hardware vendor.
     pub fn vendor(&self) -> &Arc<Simulator> {
         &self.vendor
+    }
+
+    /// The seed of the simulated hardware vendor, in the form of a key.
+    pub fn vendor_seed(&self) -> NodeKey {
+        self.secrets.key(VENDOR)
     }
 
     /// A wallet of one of the actors.

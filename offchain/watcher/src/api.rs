@@ -1,23 +1,31 @@
-//! What the index knows, over HTTP: JSON lists, and events as they happen. Reading only.
+//! What the index knows, over HTTP: JSON lists, and events as they happen. Nothing is changed by asking; the watchtower, where there
+//! is one, takes vouchers.
 
 use std::convert::Infallible;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{Path, Query, State};
+use axum::extract::{DefaultBodyLimit, Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::sse::{self, KeepAlive, Sse};
 use axum::response::{IntoResponse, Json, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use cocoon_chain::Head;
+use cocoon_protocol::{Signature, SignedVoucher, Voucher};
 use futures::Stream;
 use rusqlite::types::{Value as Sql, ValueRef};
 use rusqlite::{Connection, params_from_iter};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::watch;
+use tycho_types::boc::Boc;
 
 use crate::follow::Follower;
 use crate::index::{Event, Index, IndexError};
+use crate::tower::{Tower, TowerError};
 
 /// Most rows of one answer.
 const MAX_ROWS: u32 = 1000;
@@ -60,6 +68,61 @@ pub fn routes(follower: Arc<Follower>) -> Router {
         .route("/v1/events", get(events))
         .route("/v1/events/stream", get(stream))
         .with_state(follower)
+}
+
+/// Largest voucher that is read; a signed one has some 500 bytes.
+const MAX_VOUCHER: usize = 4 << 10;
+
+/// A voucher as `cocoon channel sign-voucher` writes it.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct VoucherFile {
+    /// The cell that is signed: a bag of cells in Base64.
+    voucher: String,
+    signature: Signature,
+}
+
+impl VoucherFile {
+    fn read(&self) -> Result<SignedVoucher, ApiError> {
+        let bad = |why: String| {
+            ApiError(StatusCode::BAD_REQUEST, format!("no voucher as `cocoon channel sign-voucher` writes it: {why}"))
+        };
+        let bytes = STANDARD.decode(&self.voucher).map_err(|e| bad(e.to_string()))?;
+        let cell = Boc::decode(bytes).map_err(|e| bad(e.to_string()))?;
+        let voucher = Voucher::from_cell(&cell).map_err(|e| bad(e.to_string()))?;
+        Ok(SignedVoucher { voucher, signature: self.signature })
+    }
+}
+
+/// The watchtower's route: `POST /v1/vouchers` with a voucher's file. Anybody may hand one in, because a voucher pays only
+/// its channel's payee; one is kept for each channel.
+pub fn tower(tower: Arc<Tower>, head: watch::Receiver<Head>) -> Router {
+    Router::new().route("/v1/vouchers", post(keep)).layer(DefaultBodyLimit::max(MAX_VOUCHER)).with_state((tower, head))
+}
+
+async fn keep(
+    State((tower, head)): State<(Arc<Tower>, watch::Receiver<Head>)>,
+    Json(file): Json<VoucherFile>,
+) -> Result<Json<Value>, ApiError> {
+    let signed = file.read()?;
+    let now = head.borrow().utime;
+    let (channel, cumulative) = (signed.voucher.channel.clone(), signed.voucher.cumulative);
+    tokio::task::spawn_blocking(move || tower.keep(&signed, now))
+        .await
+        .map_err(|_| ApiError(StatusCode::INTERNAL_SERVER_ERROR, "the voucher was not kept; try again".to_owned()))?
+        .map_err(|error| {
+            let status = match &error {
+                TowerError::Index(_) | TowerError::Store { .. } | TowerError::Damaged { .. } | TowerError::Claim(_) => {
+                    tracing::error!(%error, "a voucher cannot be kept");
+                    let message = "the voucher was not kept; try again, or ask another tower";
+                    return ApiError(StatusCode::INTERNAL_SERVER_ERROR, message.to_owned());
+                }
+                TowerError::Unknown(..) => StatusCode::NOT_FOUND,
+                _ => StatusCode::UNPROCESSABLE_ENTITY,
+            };
+            ApiError(status, error.to_string())
+        })?;
+    Ok(Json(json!({ "channel": channel.to_string(), "kept": cumulative.get().to_string() })))
 }
 
 /// What every list can be asked.

@@ -1,0 +1,93 @@
+//! A service's place in the network: its chain, its keys, its hardware, its books.
+
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use cocoon_actions::System;
+use cocoon_chain::{Chain, LightClient, StdAddr, Wallet};
+use cocoon_link::LinkConfig;
+use cocoon_node::{Node, NodeConfig};
+use cocoon_protocol::{Nano, NodeKey, Role};
+
+use super::config::{NodeTable, PlatformTable};
+use super::platform::Platform;
+use crate::network::{NetworkFile, connect};
+use crate::secrets::{mnemonic, seed};
+
+/// What a service has of the network before it is a node.
+pub struct Place {
+    /// The chain, proven.
+    pub chain: Arc<LightClient>,
+    /// The root contract.
+    pub registry: StdAddr,
+    data: PathBuf,
+    table: NodeTable,
+    folder: PathBuf,
+}
+
+impl Place {
+    /// Reaches the network and makes the data folder. Paths begin at `folder`.
+    pub async fn open(table: &NodeTable, folder: &Path) -> Result<Self> {
+        let data = folder.join(&table.data);
+        let mut builder = std::fs::DirBuilder::new();
+        builder.recursive(true).mode(0o700).create(&data).with_context(|| format!("making {}", data.display()))?;
+        let mut file = NetworkFile::read(&folder.join(&table.network))?;
+        file.trusted_state = Some(data.join("chain.json"));
+        let registry = file.registry()?.clone();
+        let chain = connect(&file).await.context("reaching the network")?;
+        Ok(Self { chain, registry, data, table: table.clone(), folder: folder.to_owned() })
+    }
+
+    /// A file in the data folder.
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.data.join(name)
+    }
+
+    /// The contracts, for actions.
+    pub fn system(&self) -> System {
+        System::new(self.chain.clone(), self.registry.clone())
+    }
+
+    /// The node's key; made the first time, where it is used and nowhere else.
+    pub fn key(&self) -> Result<NodeKey> {
+        let path = self.file("node.key");
+        if path.exists() { seed::open(&path) } else { seed::new(&path) }
+    }
+
+    /// The wallet that pays.
+    pub fn wallet(&self) -> Result<Wallet> {
+        let key = match &self.table.wallet {
+            Some(path) => mnemonic::open(&self.folder.join(path))?,
+            None => {
+                let path = self.file("wallet");
+                if path.exists() { mnemonic::open(&path)? } else { mnemonic::new(&path)? }
+            }
+        };
+        Ok(Wallet::new(key, self.table.wallet_version.into(), self.chain.network())?)
+    }
+
+    /// A node on a platform.
+    pub async fn node(&self, role: Role, platform: &Platform, report_from: Option<Nano>) -> Result<Arc<Node>> {
+        let config = NodeConfig {
+            chain: self.chain.clone(),
+            registry: self.registry.clone(),
+            role,
+            key: self.key()?,
+            wallet: Arc::new(self.wallet()?),
+            quoter: platform.quoter.clone(),
+            collateral: platform.collateral.clone(),
+            link: LinkConfig::default(),
+            store: self.file("vouchers.redb"),
+            report_from,
+        };
+        Node::start(config).await.with_context(|| format!("starting the {role}"))
+    }
+
+    /// The hardware that a file describes.
+    pub async fn platform(&self, table: &PlatformTable, role: Role) -> Result<Platform> {
+        let chain: Arc<dyn Chain> = self.chain.clone();
+        Platform::open(table, &self.folder, role, &chain).await
+    }
+}
