@@ -126,13 +126,42 @@ fn refusal(error: &Error) -> Option<&Refused> {
     })
 }
 
+/// An error with its causes, each said once: some name their cause in their own words already.
+pub fn words(error: &Error) -> String {
+    let mut text = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if text.ends_with(&cause) {
+            continue;
+        }
+        if !text.is_empty() {
+            text.push_str(": ");
+        }
+        text.push_str(&cause);
+    }
+    text
+}
+
 /// An error as one line of JSON.
 pub fn error_json(error: &Error) -> String {
-    let mut object = json!({ "exit_code": code(error), "message": format!("{error:#}") });
+    let mut object = json!({ "exit_code": code(error), "message": words(error) });
     if let (Some(refused), Some(object)) = (refusal(error), object.as_object_mut()) {
         object.insert("contract".to_owned(), refused.contract.map_or(Value::Null, Value::from));
         object.insert("name".to_owned(), refused.name.map_or(Value::Null, Value::from));
         object.insert("tvm_exit_code".to_owned(), refused.failure.exit_code().map_or(Value::Null, Value::from));
     }
     format!("{}\n", json!({ "ok": false, "error": object }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_cause_is_said_once() {
+        let cause = || std::io::Error::other("the disk is full");
+        let plain = Error::new(cause()).context("writing the file");
+        assert_eq!(words(&plain), "writing the file: the disk is full");
+        let telling = Error::new(cause()).context("writing failed: the disk is full").context("saving");
+        assert_eq!(words(&telling), "saving: writing failed: the disk is full");
+    }
 }

@@ -196,7 +196,7 @@ async fn execute(command: &Command, session: &mut Session) -> Ended {
         Err(error) => {
             let code = exit::code(&error);
             let stdout = if json { exit::error_json(&error) } else { String::new() };
-            Ended { stdout, stderr: format!("error: {error:#}\n"), code }
+            Ended { stdout, stderr: format!("error: {}\n", exit::words(&error)), code }
         }
     }
 }
