@@ -148,11 +148,18 @@ struct Services {
     worker: Process,
     client: Process,
     endpoint: String,
+    /// The client's channel to the proxy.
+    channel: String,
 }
 
-fn services(net: &Network) -> Services {
+fn services(net: &Network, tower: Option<&str>) -> Services {
     net.wallet("proxy");
     let file = net.describe("proxy", 11, "[proxy]\nlisten = \"127.0.0.1:0\"\n");
+    if let Some(tower) = tower {
+        let path = net.dir.join(&file);
+        let text = std::fs::read_to_string(&path).unwrap();
+        std::fs::write(&path, text.replacen("[node]", &format!("[node]\ntower = \"{tower}\""), 1)).unwrap();
+    }
     let mut proxy = net.service("proxy", &file);
     net.obey(&mut proxy, "5000TON", "proxy.wallet");
     let proxy_key = proxy.ready()["node"].as_str().unwrap().to_owned();
@@ -163,7 +170,7 @@ fn services(net: &Network) -> Services {
     let model = concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/cocoon-tiny");
     let table = format!(
         "[worker]\nowner = \"{owner}\"\nmodel = \"{model}\"\nproxy = \"{proxy_key}\"\n\
-         price = {{ prompt = \"20TON\", completion = \"100TON\" }}\n"
+         price = {{ prompt = \"20TON\", completion = \"2000TON\" }}\n"
     );
     let mut worker = net.service("worker", &net.describe("worker", 12, &table));
     net.obey(&mut worker, "1000TON", "owner.wallet");
@@ -172,8 +179,9 @@ fn services(net: &Network) -> Services {
     net.wallet("client");
     let table = format!("[client]\nlisten = \"127.0.0.1:0\"\ndeposit = \"20TON\"\nproxy = \"{proxy_key}\"\n");
     let mut client = net.service("client", &net.describe("client", 13, &table));
-    let endpoint = client.ready()["endpoint"].as_str().unwrap().to_owned();
-    Services { proxy, worker, client, endpoint }
+    let ready = client.ready();
+    let [endpoint, channel] = ["endpoint", "channel"].map(|field| ready[field].as_str().unwrap().to_owned());
+    Services { proxy, worker, client, endpoint, channel }
 }
 
 /// Sends a request to an endpoint on this machine; returns the status and the body.
@@ -282,7 +290,7 @@ impl Search {
 fn attack_88_the_proxys_memory_and_disk_hold_neither_the_question_nor_the_answer() {
     let dir = tempfile::tempdir().unwrap();
     let net = Network::start(dir.path());
-    let s = services(&net);
+    let s = services(&net, None);
     // Words that are in no program.
     let question = "Zyxomma quipped: what is Toncoin, vexed jackdaw?";
     let asked = pieces(question, 16);
@@ -341,16 +349,45 @@ fn attack_88_the_proxys_memory_and_disk_hold_neither_the_question_nor_the_answer
     }
 }
 
+/// A watcher with a tower, and where its API is.
+fn watcher(net: &Network) -> (Process, String) {
+    net.wallet("watcher");
+    let table = "[node]\nnetwork = \"net/network.json\"\ndata = \"watcher\"\nwallet = \"watcher.wallet\"\n\n\
+                 [watcher]\nlisten = \"127.0.0.1:0\"\ntower = true\n";
+    std::fs::write(net.dir.join("watcher.toml"), table).unwrap();
+    let mut watcher = net.service("watcher", "watcher.toml");
+    let api = watcher.ready()["api"].as_str().unwrap().to_owned();
+    (watcher, api)
+}
+
+#[test]
+fn a_proxy_that_has_died_is_paid_through_its_tower() {
+    let dir = tempfile::tempdir().unwrap();
+    let net = Network::start(dir.path());
+    let (_watcher, api) = watcher(&net);
+    let mut s = services(&net, Some(&api));
+    ask(&s.endpoint, "What is Toncoin?");
+    let earned = loop {
+        let (status, kept) = http(&format!("{api}/vouchers/{}", s.channel), "GET", "");
+        if status == 200 {
+            break serde_json::from_str::<Value>(&kept).unwrap()["kept"].as_str().unwrap().to_owned();
+        }
+        std::thread::yield_now();
+    };
+    s.proxy.child.kill().unwrap();
+    s.proxy.child.wait().unwrap();
+    // The payer would have it all back.
+    net.ok(&["channel", "close", &s.channel, "--wallet", "client.wallet", "--yes"]);
+    while net.ok(&["channel", "show", &s.channel])["claimed"]["nano"] != *earned {
+        std::thread::yield_now();
+    }
+}
+
 #[test]
 fn a_watcher_serves_its_index_and_keeps_vouchers_for_payees() {
     let dir = tempfile::tempdir().unwrap();
     let net = Network::start(dir.path());
-    net.wallet("watcher");
-    let table = "[node]\nnetwork = \"net/network.json\"\ndata = \"watcher\"\nwallet = \"watcher.wallet\"\n\n\
-                 [watcher]\nlisten = \"127.0.0.1:0\"\ntower = true\n";
-    std::fs::write(dir.path().join("watcher.toml"), table).unwrap();
-    let mut watcher = net.service("watcher", "watcher.toml");
-    let api = watcher.ready()["api"].as_str().unwrap().to_owned();
+    let (watcher, api) = watcher(&net);
     let get = |what: &str| {
         let (status, body) = http(&format!("{api}/{what}"), "GET", "");
         assert_eq!(status, 200, "{what}: {body}");
@@ -383,7 +420,7 @@ fn a_watcher_serves_its_index_and_keeps_vouchers_for_payees() {
     let (status, said) = hand_in(&sign("3TON"));
     assert_eq!((status, said.contains("3000000000")), (200, true), "{said}");
     let (status, said) = hand_in(&sign("2TON"));
-    assert_eq!((status, said.contains("not above")), (422, true), "{said}");
+    assert_eq!((status, said.contains("not above")), (409, true), "{said}");
     // More than the payer has signed for.
     let mut forged = sign("4TON");
     forged["signature"] = sign("3TON")["signature"].clone();

@@ -10,10 +10,7 @@ use axum::http::StatusCode;
 use axum::response::sse::{self, KeepAlive, Sse};
 use axum::response::{IntoResponse, Json, Response};
 use axum::routing::{get, post};
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use cocoon_chain::Head;
-use cocoon_protocol::{Signature, SignedVoucher, Voucher};
 use futures::Stream;
 use rusqlite::types::{Value as Sql, ValueRef};
 use rusqlite::{Connection, params_from_iter};
@@ -21,8 +18,8 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::watch;
-use tycho_types::boc::Boc;
 
+use crate::deliver::VoucherFile;
 use crate::follow::Follower;
 use crate::index::{Event, Index, IndexError};
 use crate::tower::{Tower, TowerError};
@@ -73,38 +70,30 @@ pub fn routes(follower: Arc<Follower>) -> Router {
 /// Largest voucher that is read; a signed one has some 500 bytes.
 const MAX_VOUCHER: usize = 4 << 10;
 
-/// A voucher as `cocoon channel sign-voucher` writes it.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct VoucherFile {
-    /// The cell that is signed: a bag of cells in Base64.
-    voucher: String,
-    signature: Signature,
-}
-
-impl VoucherFile {
-    fn read(&self) -> Result<SignedVoucher, ApiError> {
-        let bad = |why: String| {
-            ApiError(StatusCode::BAD_REQUEST, format!("no voucher as `cocoon channel sign-voucher` writes it: {why}"))
-        };
-        let bytes = STANDARD.decode(&self.voucher).map_err(|e| bad(e.to_string()))?;
-        let cell = Boc::decode(bytes).map_err(|e| bad(e.to_string()))?;
-        let voucher = Voucher::from_cell(&cell).map_err(|e| bad(e.to_string()))?;
-        Ok(SignedVoucher { voucher, signature: self.signature })
-    }
-}
-
-/// The watchtower's route: `POST /v1/vouchers` with a voucher's file. Anybody may hand one in, because a voucher pays only
+/// The watchtower's routes: `POST /v1/vouchers` with a voucher's file, and `GET /v1/vouchers/CHANNEL` for what is kept. Anybody may hand one in, because a voucher pays only
 /// its channel's payee; one is kept for each channel.
 pub fn tower(tower: Arc<Tower>, head: watch::Receiver<Head>) -> Router {
-    Router::new().route("/v1/vouchers", post(keep)).layer(DefaultBodyLimit::max(MAX_VOUCHER)).with_state((tower, head))
+    Router::new()
+        .route("/v1/vouchers", post(keep))
+        .route("/v1/vouchers/{channel}", get(kept))
+        .layer(DefaultBodyLimit::max(MAX_VOUCHER))
+        .with_state((tower, head))
+}
+
+async fn kept(State((tower, _)): State<(Arc<Tower>, watch::Receiver<Head>)>, Path(channel): Path<String>) -> Answer {
+    let kept = tower.kept(&channel).map_err(|error| {
+        tracing::error!(%error, "the tower cannot be read");
+        ApiError(StatusCode::INTERNAL_SERVER_ERROR, "the tower cannot be read now; try again".to_owned())
+    })?;
+    let amount = kept.ok_or_else(|| not_found("voucher for a channel of that address (raw form, 0:…)"))?;
+    Ok(Json(json!({ "channel": channel, "kept": amount.get().to_string() })))
 }
 
 async fn keep(
     State((tower, head)): State<(Arc<Tower>, watch::Receiver<Head>)>,
     Json(file): Json<VoucherFile>,
 ) -> Result<Json<Value>, ApiError> {
-    let signed = file.read()?;
+    let signed = file.read().map_err(|e| ApiError(StatusCode::BAD_REQUEST, e.to_string()))?;
     let now = head.borrow().utime;
     let (channel, cumulative) = (signed.voucher.channel.clone(), signed.voucher.cumulative);
     tokio::task::spawn_blocking(move || tower.keep(&signed, now))
@@ -118,6 +107,7 @@ async fn keep(
                     return ApiError(StatusCode::INTERNAL_SERVER_ERROR, message.to_owned());
                 }
                 TowerError::Unknown(..) => StatusCode::NOT_FOUND,
+                TowerError::NotBetter(_) => StatusCode::CONFLICT,
                 _ => StatusCode::UNPROCESSABLE_ENTITY,
             };
             ApiError(status, error.to_string())

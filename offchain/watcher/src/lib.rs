@@ -4,10 +4,12 @@
 //! * [`index`]: the explorer's index of all the system's contracts;
 //! * [`follow`]: keeps an index up to date and tells what happens;
 //! * [`api`]: serves what the index knows, and events as they happen;
+//! * [`deliver`]: hands a node's vouchers to a watchtower;
 //! * [`tower`]: defends channels of payees that are not there to do it.
 
 pub mod api;
 pub mod claims;
+pub mod deliver;
 pub mod follow;
 pub mod index;
 pub mod tower;

@@ -128,6 +128,15 @@ impl Tower {
         }
     }
 
+    /// How much the voucher that is kept for a channel is for.
+    pub fn kept(&self, channel: &str) -> Result<Option<Nano>, TowerError> {
+        let kept: Option<i64> = self.store(|db| {
+            let sql = "SELECT cumulative FROM vouchers WHERE channel = ?1";
+            db.query_row(sql, [channel], |row| row.get(0)).optional()
+        })?;
+        Ok(kept.map(|amount| Nano::new(amount.unsigned_abs())))
+    }
+
     fn damaged(&self, channel: &str, why: impl ToString) -> TowerError {
         TowerError::Damaged { path: self.path.clone(), channel: channel.to_owned(), why: why.to_string() }
     }

@@ -14,9 +14,11 @@ pub mod worker;
 
 use std::future::Future;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use cocoon_node::Node;
 use serde_json::Value;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinHandle;
@@ -72,6 +74,14 @@ pub(crate) async fn run<S: Service>(args: &Args, start: impl Future<Output = Res
 /// The memory of a service holds keys, and a client's and a worker's holds prompts: no crash writes it to a disk (attack 88).
 fn no_core_dumps() -> Result<()> {
     rlimit::setrlimit(rlimit::Resource::CORE, 0, 0).context("switching core dumps off")
+}
+
+/// Claims what a node earns, and gives its vouchers to the tower that its file names.
+pub(crate) fn watch_over(node: &Arc<Node>, table: &config::NodeTable) {
+    tokio::spawn(cocoon_watcher::run(node.clone(), cocoon_watcher::DEFAULT_POLICY));
+    if let Some(tower) = &table.tower {
+        tokio::spawn(cocoon_watcher::deliver::deliver(node.clone(), reqwest::Client::new(), tower.clone()));
+    }
 }
 
 /// Waits for a service to end, within reason.

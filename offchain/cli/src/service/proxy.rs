@@ -9,7 +9,6 @@ use cocoon_actions::proxy as actions;
 use cocoon_node::Node;
 use cocoon_protocol::{Nano, Role};
 use cocoon_proxy::{Proxy, ProxyConfig};
-use cocoon_watcher::DEFAULT_POLICY;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
@@ -89,7 +88,7 @@ async fn start(args: &Args) -> Result<Running> {
     registered(&place, &node, listen).await?;
     let proxy = Proxy::new(node.clone(), file.proxy.config());
     let serving = tokio::spawn(proxy.serve(listener));
-    tokio::spawn(cocoon_watcher::run(node.clone(), DEFAULT_POLICY));
+    super::watch_over(&node, &file.node);
     Ok(Running { node, serving, listen, _platform: platform })
 }
 

@@ -10,7 +10,6 @@ use cocoon_actions::stake::Stake;
 use cocoon_engine::{Engine, MistralConfig, MistralEngine, SealedModel};
 use cocoon_node::{ChannelError, Node, ProxyEntry};
 use cocoon_protocol::{ModelHash, Role, StdAddr};
-use cocoon_watcher::DEFAULT_POLICY;
 use cocoon_worker::{Worker, WorkerConfig};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -91,7 +90,7 @@ async fn start(args: &Args) -> Result<Running> {
         )
     })?;
     let serving = tokio::spawn(worker.serve(endpoint, proxy.node_key));
-    tokio::spawn(cocoon_watcher::run(node.clone(), DEFAULT_POLICY));
+    super::watch_over(&node, &file.node);
     Ok(Running { node, serving, model, proxy, _platform: platform })
 }
 
