@@ -3,12 +3,14 @@
 //! A staple is data, not trust: all that it says is signed under the vendor's root and checked with the quote, by block time, as if it
 //! had come from the vendor's service. What remains is its age. The vendor signs each part for some weeks, and a peer may hand over the
 //! oldest that still speaks, from before its platform was revoked. So the verifier asks only when it has nothing fit of its own, takes
-//! nothing that is older in any part than what it has seen, and the registry's minimum TCB evaluation number bounds the rest.
+//! nothing that is older in any part than what it has seen, relies on what peers say for a day only, and the registry's minimum TCB
+//! evaluation number bounds the rest.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use ciborium::Value;
+use cocoon_protocol::UnixSeconds;
 use dcap_qvl::QuoteCollateralV3;
 
 use crate::claims::to_cbor;
@@ -21,6 +23,8 @@ pub const MAX_STAPLE: usize = 32 * 1024;
 const VERSION: u64 = 1;
 /// Platform models of which staples are kept; there are some dozens in the world.
 const MODELS: usize = 64;
+/// How long what a peer handed over counts; then peers are asked again, and what they have must not be older.
+const LEARNED_SECONDS: u32 = 86_400;
 
 fn malformed(why: impl ToString) -> AttestError {
     AttestError::MalformedStaple { why: why.to_string() }
@@ -88,22 +92,30 @@ impl Collateral {
 /// Collateral that peers handed over and that has verified a quote; the newest of each model, for a bounded number of models.
 #[derive(Default)]
 pub(crate) struct Learned {
-    known: HashMap<Fmspc, Arc<Collateral>>,
+    known: HashMap<Fmspc, (Arc<Collateral>, UnixSeconds)>,
     order: VecDeque<Fmspc>,
 }
 
 impl Learned {
-    pub fn get(&self, fmspc: Fmspc) -> Option<Arc<Collateral>> {
-        self.known.get(&fmspc).cloned()
+    /// What is relied upon.
+    pub fn get(&self, fmspc: Fmspc, now: UnixSeconds) -> Option<Arc<Collateral>> {
+        let known = self.known.get(&fmspc).filter(|(_, since)| now <= since.plus(LEARNED_SECONDS));
+        known.map(|(collateral, _)| collateral.clone())
     }
 
-    /// Keeps collateral that has verified a quote of this model.
-    pub fn put(&mut self, fmspc: Fmspc, collateral: Arc<Collateral>) {
+    /// What was ever learned, to hold others against.
+    pub fn newest(&self, fmspc: Fmspc) -> Option<Arc<Collateral>> {
+        self.known.get(&fmspc).map(|(collateral, _)| collateral.clone())
+    }
+
+    /// Keeps collateral that has verified a quote of this model and is not older than what was learned before.
+    pub fn put(&mut self, fmspc: Fmspc, collateral: Arc<Collateral>, now: UnixSeconds) {
         match self.known.get_mut(&fmspc) {
-            Some(known) if collateral.is_older_than(known) => {}
-            Some(known) => *known = collateral,
+            // Another connection has brought newer meanwhile.
+            Some((known, _)) if collateral.is_older_than(known) => {}
+            Some(known) => *known = (collateral, now),
             None => {
-                self.known.insert(fmspc, collateral);
+                self.known.insert(fmspc, (collateral, now));
                 self.order.push_back(fmspc);
             }
         }

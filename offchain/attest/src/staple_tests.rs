@@ -182,10 +182,24 @@ fn attack_64_expired_and_future_staples_and_one_that_expires_later() {
     world.stapled(&certificate, &world.today()).unwrap();
     world.clock.fetch_add(30 * DAY + 1, Ordering::Relaxed);
     let later = world.certificate(&world.platform(0));
-    assert!(matches!(world.verify(&later), Err(AttestError::CollateralOutOfDate { .. })));
+    assert_eq!(world.verify(&later), Err(AttestError::NoCollateral { fmspc: SIM_FMSPC }));
     assert!(world.verifier.collateral_for(SIM_FMSPC).is_none());
     world.stapled(&later, &world.publish(NOW.plus(30 * DAY), SIM_TCB_EVALUATION)).unwrap();
     world.verify(&later).unwrap();
+}
+
+#[test]
+fn attack_63_what_a_peer_handed_over_counts_for_a_day_and_nothing_older_follows() {
+    let world = World::new();
+    let (yesterday, before) = (world.publish(UnixSeconds(NOW.0 - 1), 20), world.publish(UnixSeconds(NOW.0 - 2), 20));
+    world.stapled(&world.certificate(&world.platform(0)), &yesterday).unwrap();
+    world.clock.fetch_add(DAY, Ordering::Relaxed);
+    world.verify(&world.certificate(&world.platform(0))).unwrap();
+    world.clock.fetch_add(1, Ordering::Relaxed);
+    let certificate = world.certificate(&world.platform(0));
+    assert_eq!(world.verify(&certificate), Err(AttestError::NoCollateral { fmspc: SIM_FMSPC }));
+    assert_eq!(world.stapled(&certificate, &before), Err(AttestError::StapleOlder { fmspc: SIM_FMSPC }));
+    world.stapled(&certificate, &yesterday).unwrap();
 }
 
 #[test]
@@ -217,7 +231,8 @@ fn attack_71_truncated_oversized_and_foreign_staples_cost_no_signature() {
     let certificate = world.certificate(&world.platform(0));
     let staple = world.today().to_staple();
     let verify = |staple: &[u8]| world.verifier.verify_stapled(&certificate, staple, &[Role::Worker]).unwrap_err();
-    for cut in (0..staple.len()).step_by(17) {
+    assert_eq!(verify(b""), AttestError::NoCollateral { fmspc: SIM_FMSPC });
+    for cut in (1..staple.len()).step_by(17) {
         assert!(matches!(verify(&staple[..cut]), AttestError::MalformedStaple { .. }), "cut at {cut}");
     }
     let trailing = [&staple[..], &[0]].concat();

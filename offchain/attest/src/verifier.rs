@@ -192,7 +192,8 @@ impl Verifier {
         roles: &[Role],
     ) -> Result<PeerIdentity, AttestError> {
         match self.verify(certificate, roles) {
-            Err(error) if error.wants_collateral() => {}
+            // An empty staple is none.
+            Err(error) if error.wants_collateral() && !staple.is_empty() => {}
             verdict => return verdict,
         }
         let (now, policy) = (self.now(), self.policy.current());
@@ -205,7 +206,8 @@ impl Verifier {
             Some(got) => return Err(AttestError::StapleForOtherModel { got, expected: fmspc }),
             None => return Err(AttestError::MalformedStaple { why: "its TCB info names no platform model".into() }),
         }
-        if self.known(fmspc, now).iter().any(|known| collateral.is_older_than(known)) {
+        let learned = self.learned.lock().unwrap_or_else(PoisonError::into_inner).newest(fmspc);
+        if self.known(fmspc, now).iter().chain(&learned).any(|known| collateral.is_older_than(known)) {
             return Err(AttestError::StapleOlder { fmspc });
         }
         policy.check_root(collateral.root())?;
@@ -215,7 +217,7 @@ impl Verifier {
         let verified = self.verify_evidence(evidence, collateral.clone(), &policy, roles, now)?;
         let peer = peer_of(&policy, &verified, roles, now)?;
         self.remember(certificate, &verified, now);
-        self.learned.lock().unwrap_or_else(PoisonError::into_inner).put(fmspc, collateral);
+        self.learned.lock().unwrap_or_else(PoisonError::into_inner).put(fmspc, collateral, now);
         Ok(peer)
     }
 
@@ -282,13 +284,18 @@ impl Verifier {
         self.best(fmspc, &self.policy.current(), now).filter(|c| self.is_fit(c, now))
     }
 
+    /// The model of the platform that a certificate (DER) is from; read, not verified.
+    pub fn platform_model(&self, certificate: &[u8]) -> Result<Fmspc, AttestError> {
+        Evidence::from_certificate(certificate)?.quote.fmspc()
+    }
+
     fn is_fit(&self, collateral: &Collateral, now: UnixSeconds) -> bool {
         collateral.is_fit(now, self.policy.current().min_tcb_evaluation())
     }
 
     /// Our own and what peers have handed over.
     fn known(&self, fmspc: Fmspc, now: UnixSeconds) -> Vec<Arc<Collateral>> {
-        let learned = self.learned.lock().unwrap_or_else(PoisonError::into_inner).get(fmspc);
+        let learned = self.learned.lock().unwrap_or_else(PoisonError::into_inner).get(fmspc, now);
         self.collateral.collateral(fmspc, now).into_iter().chain(learned).collect()
     }
 
