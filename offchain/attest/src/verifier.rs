@@ -210,11 +210,10 @@ impl Verifier {
         if self.known(fmspc, now).iter().chain(&learned).any(|known| collateral.is_older_than(known)) {
             return Err(AttestError::StapleOlder { fmspc });
         }
-        policy.check_root(collateral.root())?;
         if let Some(evaluation) = collateral.evaluation() {
             policy.check_tcb_evaluation(evaluation)?;
         }
-        let verified = self.verify_evidence(evidence, collateral.clone(), &policy, roles, now)?;
+        let verified = self.verify_evidence(evidence, &collateral, &policy, now)?;
         let peer = peer_of(&policy, &verified, roles, now)?;
         self.remember(certificate, &verified, now);
         self.learned.lock().unwrap_or_else(PoisonError::into_inner).put(fmspc, collateral, now);
@@ -242,7 +241,7 @@ impl Verifier {
         // The registry first: evidence that would be refused anyway must not cost signatures (attacks 71, 75).
         check_allowed(policy, &evidence, roles, now)?;
         let collateral = self.collateral_of(&evidence.quote, policy, now)?;
-        let verified = self.verify_evidence(evidence, collateral, policy, roles, now)?;
+        let verified = self.verify_evidence(evidence, &collateral, policy, now)?;
         self.remember(certificate, &verified, now);
         Ok(verified)
     }
@@ -250,13 +249,11 @@ impl Verifier {
     fn verify_evidence(
         &self,
         evidence: Evidence,
-        collateral: Arc<Collateral>,
+        collateral: &Collateral,
         policy: &Policy,
-        roles: &[Role],
         now: UnixSeconds,
     ) -> Result<Arc<Verified>, AttestError> {
-        check_allowed(policy, &evidence, roles, now)?;
-        let quote = self.verify_with(policy, &evidence.quote, &collateral, now)?;
+        let quote = self.verify_with(policy, &evidence.quote, collateral, now)?;
         Ok(Arc::new(Verified { claims: evidence.claims, quote, parsed: evidence.quote }))
     }
 
