@@ -282,7 +282,7 @@ fn attack_64_missing_expired_and_future_collateral() {
     // Evidence speaks no longer than its collateral.
     publication = Publication { issued: NOW, lifetime: 60, tcb_evaluation: 1 };
     store.put(SIM_FMSPC, vendor.publish(&publication).unwrap());
-    assert_eq!(world.verify(&identity).unwrap().valid_until, NOW.plus(60));
+    assert_eq!(world.verify(&identity).unwrap().valid_until, NOW.plus(59));
     world.clock.fetch_add(61, Ordering::Relaxed);
     assert!(
         matches!(world.verify(&identity), Err(AttestError::CollateralOutOfDate { .. })),

@@ -134,7 +134,8 @@ impl Collateral {
         self.root
     }
 
-    /// The time for which TCB levels and enclave identity speak: the later issue date, the earlier next update.
+    /// The time for which all of it speaks: the later issue date of TCB levels and enclave identity, the earliest next update of these and
+    /// of the lists of revocations.
     pub fn validity(&self) -> Result<(UnixSeconds, UnixSeconds), CollateralError> {
         self.validity.clone()
     }
@@ -182,7 +183,16 @@ fn validity(data: &QuoteCollateralV3) -> Result<(UnixSeconds, UnixSeconds), Coll
         Ok((date(&dates.issue_date)?, date(&dates.next_update)?))
     };
     let (tcb, qe) = (read("TCB info", &data.tcb_info)?, read("QE identity", &data.qe_identity)?);
-    Ok((tcb.0.max(qe.0), tcb.1.min(qe.1)))
+    let lists = last_second("root's revocations", &data.root_ca_crl)?
+        .min(last_second("platform CA's revocations", &data.pck_crl)?);
+    Ok((tcb.0.max(qe.0), tcb.1.min(qe.1).min(lists)))
+}
+
+/// The last second for which a list of revocations speaks: the one before its next update.
+fn last_second(part: &'static str, der: &[u8]) -> Result<UnixSeconds, CollateralError> {
+    let (_, list) = CertificateRevocationList::from_der(der).map_err(CollateralError::of(part))?;
+    let next = list.next_update().ok_or_else(|| CollateralError::of(part)("it names no next update"))?.timestamp();
+    u32::try_from(next.saturating_sub(1)).map(UnixSeconds).map_err(CollateralError::of(part))
 }
 
 fn date(part: &'static str, text: &str) -> Result<i64, CollateralError> {

@@ -173,7 +173,7 @@ fn attack_64_expired_and_future_staples_and_one_that_expires_later() {
     let world = World::new();
     let certificate = world.certificate(&world.platform(0));
     let long_ago = UnixSeconds(NOW.0 - 31 * DAY);
-    let error = AttestError::CollateralOutOfDate { from: long_ago, until: long_ago.plus(30 * DAY), now: NOW };
+    let error = AttestError::CollateralOutOfDate { from: long_ago, until: long_ago.plus(30 * DAY - 1), now: NOW };
     assert_eq!(world.stapled(&certificate, &world.publish(long_ago, SIM_TCB_EVALUATION)), Err(error));
     let future = world.stapled(&certificate, &world.publish(NOW.plus(1), SIM_TCB_EVALUATION));
     assert!(matches!(future, Err(AttestError::CollateralOutOfDate { .. })));

@@ -347,9 +347,8 @@ impl Verifier {
     ) -> Result<VerifiedQuote, AttestError> {
         let root = collateral.root();
         policy.check_root(root)?;
-        if let Ok((from, until)) = collateral.validity()
-            && !(from..=until).contains(&now)
-        {
+        let (from, until) = collateral.validity().map_err(|e| AttestError::QuoteRejected { why: e.to_string() })?;
+        if !(from..=until).contains(&now) {
             return Err(AttestError::CollateralOutOfDate { from, until, now });
         }
         self.verified.fetch_add(1, Ordering::Relaxed);
@@ -364,7 +363,9 @@ impl Verifier {
             root,
             tcb_status: claims.tcb.status,
             tcb_evaluation: claims.tcb.eval_data_number,
-            collateral_expires: UnixSeconds(u32::try_from(claims.earliest_expiration_date).unwrap_or(u32::MAX)),
+            // The library's date takes certificates into account as well.
+            collateral_expires: UnixSeconds(u32::try_from(claims.earliest_expiration_date).unwrap_or(u32::MAX))
+                .min(until),
         })
     }
 }
