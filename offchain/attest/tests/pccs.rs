@@ -1,9 +1,10 @@
 //! Collateral over HTTP, from a service that answers as a PCCS does.
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
+use std::cell::RefCell;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Once};
 
 use axum::Router;
 use axum::extract::{Query, State};
@@ -112,6 +113,7 @@ fn request(now: UnixSeconds) -> IdentityRequest {
 }
 
 async fn world() -> World {
+    Log::install();
     let vendor = Arc::new(Simulator::from_seed(&[1; 32]).unwrap());
     let now = Arc::new(AtomicU32::new(NOW.0));
     let service = Service { vendor: vendor.clone(), now: now.clone(), fault: Arc::default(), asked: Arc::default() };
@@ -162,9 +164,24 @@ async fn attack_64_collateral_is_fetched_again_before_it_expires() {
     assert_eq!(at(22).await, (false, 0));
 }
 
-/// Collects warnings and errors.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<String>>>);
+thread_local! {
+    /// Warnings and errors of the test on this thread.
+    static SAID: RefCell<Vec<String>> = const { RefCell::new(vec![]) };
+}
+
+/// Collects them. One for all tests, because whether anybody listens is remembered for the whole process.
+struct Log;
+
+impl Log {
+    fn install() {
+        static ONCE: Once = Once::new();
+        ONCE.call_once(|| tracing::subscriber::set_global_default(Self).unwrap());
+    }
+
+    fn take() -> String {
+        SAID.take().join("; ")
+    }
+}
 
 impl tracing::Subscriber for Log {
     fn enabled(&self, metadata: &tracing::Metadata<'_>) -> bool {
@@ -184,7 +201,7 @@ impl tracing::Subscriber for Log {
         }
         let mut text = Text(format!("{} ", event.metadata().level()));
         event.record(&mut text);
-        self.0.lock().unwrap().push(text.0);
+        SAID.with_borrow_mut(|said| said.push(text.0));
     }
     fn enter(&self, _: &tracing::span::Id) {}
     fn exit(&self, _: &tracing::span::Id) {}
@@ -192,8 +209,6 @@ impl tracing::Subscriber for Log {
 
 #[tokio::test]
 async fn attack_64_when_the_service_is_gone_the_old_collateral_speaks_to_its_end_and_warnings_say_so() {
-    let log = Log::default();
-    let _logging = tracing::subscriber::set_default(log.clone());
     let w = world().await;
     w.keeper.watch(SIM_FMSPC, PckCa::Platform);
     w.keeper.refresh(NOW).await;
@@ -201,11 +216,11 @@ async fn attack_64_when_the_service_is_gone_the_old_collateral_speaks_to_its_end
     let end = w.keeper.store().collateral(SIM_FMSPC, NOW).unwrap().validity().unwrap().1;
     let at = async |now: UnixSeconds| {
         w.service.now.store(now.0, Ordering::Relaxed);
-        log.0.lock().unwrap().clear();
+        Log::take();
         assert_eq!(w.keeper.refresh(now).await.len(), 1);
         let certificate = issue_identity(&w.quoter, &NodeKey::from_seed(&[2; 32]), &request(now)).unwrap();
         let verdict = w.verifier.verify(certificate.certificate(), &[Role::Worker]);
-        (verdict, log.0.lock().unwrap().join("; "))
+        (verdict, Log::take())
     };
     let (verdict, said) = at(end).await;
     assert_eq!(verdict.unwrap().valid_until, end, "nobody is believed beyond it");
