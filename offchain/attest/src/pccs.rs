@@ -19,6 +19,8 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::collateral::{Collateral, CollateralError, CollateralProvider as _, CollateralStore, Fmspc};
+use crate::error::AttestError;
+use crate::evidence::Evidence;
 
 /// Largest answer that is read; the largest real one has some 50 KB.
 const MAX_ANSWER: usize = 1 << 20;
@@ -35,7 +37,7 @@ pub enum PckCa {
 }
 
 impl PckCa {
-    const fn name(self) -> &'static str {
+    pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Platform => "platform",
             Self::Processor => "processor",
@@ -243,6 +245,14 @@ impl Keeper {
     /// From now on this model's collateral is kept.
     pub fn watch(&self, fmspc: Fmspc, ca: PckCa) {
         self.known.lock().entry(fmspc).or_insert(Kept { ca, renew_at: UnixSeconds(0) });
+    }
+
+    /// From now on the collateral of the platform that a certificate (DER) is from is kept: a node's own, so that it can hand it to peers
+    /// that reach no service, or a peer's.
+    pub fn watch_platform_of(&self, certificate: &[u8]) -> Result<Fmspc, AttestError> {
+        let (fmspc, ca) = Evidence::from_certificate(certificate)?.quote.platform()?;
+        self.watch(fmspc, ca);
+        Ok(fmspc)
     }
 
     /// Fetches what is missing or about to expire; call it now and then. What fails stays as it was, and is tried again at the next

@@ -136,7 +136,7 @@ async fn what_a_pccs_says_verifies_quotes() {
     let w = world().await;
     let verify = || w.verifier.verify(&w.certificate, &[Role::Worker]);
     assert_eq!(verify(), Err(AttestError::NoCollateral { fmspc: SIM_FMSPC }), "attack 64");
-    w.keeper.watch(SIM_FMSPC, PckCa::Platform);
+    assert_eq!(w.keeper.watch_platform_of(&w.certificate), Ok(SIM_FMSPC));
     assert!(w.keeper.refresh(NOW).await.is_empty());
     verify().unwrap();
 }
