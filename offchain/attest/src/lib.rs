@@ -53,6 +53,7 @@ pub mod pccs;
 mod policy;
 mod policy_file;
 mod quoter;
+mod signatures;
 pub mod sim;
 mod staple;
 #[cfg(test)]

@@ -17,6 +17,7 @@ use crate::error::AttestError;
 use crate::evidence::{Evidence, MAX_CERTIFICATE, ParsedQuote};
 use crate::measurements::{Measurements, image_id};
 use crate::policy::{PlatformId, Policy, PolicyHandle};
+use crate::signatures::Remembering;
 use crate::staple::Learned;
 
 /// Verified certificates that are remembered.
@@ -353,7 +354,7 @@ impl Verifier {
         }
         self.verified.fetch_add(1, Ordering::Relaxed);
         // Not `verify()`: it returns Ok for platforms whose firmware is out of date (attack 63).
-        let claims = QuoteVerifier::new(collateral.root_der().to_vec())
+        let claims = QuoteVerifier::<Remembering>::new_with_config(collateral.root_der().to_vec())
             .verify_with_policy(&parsed.raw, collateral.data(), u64::from(now.0), &platform_rules(now))
             .map_err(|e| AttestError::QuoteRejected { why: format!("{e:#}") })?;
         Ok(VerifiedQuote {
