@@ -3,10 +3,10 @@
 
 use std::sync::{Arc, LazyLock};
 
-use cocoon_attest::sim::{Publication, QuoteVersion, Simulator};
+use cocoon_attest::sim::{Publication, QuoteVersion, SIM_FMSPC, Simulator};
 use cocoon_attest::{
-    Collateral, CollateralProvider, Fmspc, IdentityRequest, ImageWindow, Measurements, OID_EVIDENCE, PeerIdentity,
-    Policy, PolicyHandle, Quoter, Verifier, image_id, issue_identity,
+    Collateral, CollateralProvider, CollateralStore, Fmspc, IdentityRequest, ImageWindow, Measurements, OID_EVIDENCE,
+    PeerIdentity, Policy, PolicyHandle, Quoter, Verifier, image_id, issue_identity,
 };
 use cocoon_protocol::{GlobalId, NodeKey, Role, UnixSeconds};
 use rcgen::{CertificateParams, CustomExtension, KeyPair, PKCS_ED25519};
@@ -139,4 +139,29 @@ pub fn collateral(input: &[u8]) -> String {
 pub fn collateral_samples() -> Vec<Vec<u8>> {
     let published = WORLD.vendor.publish(&Publication::on_day_of(NOW)).expect("collateral");
     vec![published.to_json().expect("JSON")]
+}
+
+/// Collateral from a peer: read in one encoding, kept only if it has verified a quote, and never a reason to see another peer.
+pub fn staples(input: &[u8]) -> String {
+    let world = &*WORLD;
+    let read = Collateral::from_staple(input);
+    if let Ok(collateral) = &read {
+        assert_eq!(collateral.to_staple(), input, "a staple has two encodings");
+    }
+    let offline = verifier(&world.policy, Arc::new(CollateralStore::default()));
+    let verified = offline.verify_stapled(&world.certificate, input, &[Role::Worker]);
+    let kept = offline.collateral_for(SIM_FMSPC).is_some();
+    assert_eq!(kept, verified.is_ok(), "what verified nothing is kept");
+    if let Ok(peer) = &verified {
+        let same = (peer.image, peer.node_key, peer.platform, peer.root);
+        assert_eq!(same, (world.peer.image, world.peer.node_key, world.peer.platform, world.peer.root));
+    }
+    told(verified)
+}
+
+pub fn staple_samples() -> Vec<Vec<u8>> {
+    let publish = |publication: &Publication| WORLD.vendor.publish(publication).expect("collateral").to_staple();
+    let today = Publication::on_day_of(NOW);
+    let expired = Publication { issued: UnixSeconds(1), ..today.clone() };
+    vec![publish(&today), publish(&expired)]
 }

@@ -2,6 +2,7 @@
 
 mod attest;
 mod chain;
+mod image;
 mod protocol;
 mod receipt;
 
@@ -35,6 +36,8 @@ pub fn all() -> Vec<Target> {
         Target { name: "certificates", read: attest::certificates, samples: attest::certificate_samples },
         Target { name: "evidence", read: attest::evidence, samples: attest::evidence_samples },
         Target { name: "collateral", read: attest::collateral, samples: attest::collateral_samples },
+        Target { name: "staples", read: attest::staples, samples: attest::staple_samples },
+        Target { name: "logs", read: image::logs, samples: image::log_samples },
         Target { name: "receipts", read: receipt::receipts, samples: receipt::receipt_samples },
         Target { name: "bundles", read: receipt::bundles, samples: receipt::bundle_samples },
         Target { name: "seal", read: protocol::seal, samples: protocol::seal_samples },

@@ -275,16 +275,19 @@ fn attack_64_missing_expired_and_future_collateral() {
     assert_eq!(world.verify(&identity), Err(AttestError::NoCollateral { fmspc: SIM_FMSPC }));
     let mut publication = Publication::on_day_of(UnixSeconds(NOW.0 - 31 * DAY));
     store.put(SIM_FMSPC, vendor.publish(&publication).unwrap());
-    assert!(matches!(world.verify(&identity), Err(AttestError::QuoteRejected { .. })));
+    assert!(matches!(world.verify(&identity), Err(AttestError::CollateralOutOfDate { .. })));
     publication.issued = NOW.plus(1);
     store.put(SIM_FMSPC, vendor.publish(&publication).unwrap());
-    assert!(matches!(world.verify(&identity), Err(AttestError::QuoteRejected { .. })));
+    assert!(matches!(world.verify(&identity), Err(AttestError::CollateralOutOfDate { .. })));
     // Evidence speaks no longer than its collateral.
     publication = Publication { issued: NOW, lifetime: 60, tcb_evaluation: 1 };
     store.put(SIM_FMSPC, vendor.publish(&publication).unwrap());
-    assert_eq!(world.verify(&identity).unwrap().valid_until, NOW.plus(60));
+    assert_eq!(world.verify(&identity).unwrap().valid_until, NOW.plus(59));
     world.clock.fetch_add(61, Ordering::Relaxed);
-    assert!(matches!(world.verify(&identity), Err(AttestError::QuoteRejected { .. })), "not from the cache either");
+    assert!(
+        matches!(world.verify(&identity), Err(AttestError::CollateralOutOfDate { .. })),
+        "not from the cache either"
+    );
 }
 
 #[test]
@@ -357,7 +360,10 @@ fn a_real_quote_verifies_under_intels_root_with_the_same_verifier() {
         assert_eq!(verified.tcb_evaluation, 17);
     }
     let late = intel_verifier(Policy::new(GlobalId::MAINNET), INTEL_NOW.plus(60 * DAY));
-    assert!(matches!(late.verify_quote(&quote, &report_data), Err(AttestError::QuoteRejected { .. })), "attack 64");
+    assert!(
+        matches!(late.verify_quote(&quote, &report_data), Err(AttestError::CollateralOutOfDate { .. })),
+        "attack 64"
+    );
 }
 
 #[test]

@@ -12,6 +12,7 @@ use time::format_description::well_known::Rfc3339;
 use x509_parser::certificate::X509Certificate;
 use x509_parser::pem::Pem;
 use x509_parser::prelude::FromDer;
+use x509_parser::revocation_list::CertificateRevocationList;
 
 /// Intel's SGX provisioning root certificate: the only root on mainnet and testnet.
 pub const INTEL_ROOT_DER: &[u8] = include_bytes!("intel-sgx-root.der");
@@ -59,6 +60,22 @@ struct Dates {
     next_update: String,
 }
 
+/// What TCB levels say of themselves beside their dates.
+#[derive(serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Subject {
+    fmspc: String,
+    tcb_evaluation_data_number: u32,
+}
+
+/// How old the parts of collateral are. Each part is signed by itself, so whoever hands collateral on can mix old parts with new ones.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Ages {
+    evaluation: u32,
+    /// Issue dates: TCB levels, enclave identity, the root's revocations, the platform CA's revocations.
+    issued: [i64; 4],
+}
+
 /// Collateral cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("collateral: the {part} cannot be read: {why}")]
@@ -81,6 +98,9 @@ pub struct Collateral {
     data: QuoteCollateralV3,
     root: RootHash,
     root_der: Vec<u8>,
+    validity: Result<(UnixSeconds, UnixSeconds), CollateralError>,
+    subject: Option<(Fmspc, u32)>,
+    ages: Option<Ages>,
 }
 
 impl Collateral {
@@ -93,7 +113,10 @@ impl Collateral {
         check_self_issued(&root_der)?;
         // A certificate with Intel's key and other content would be harmless, but there is no reason to take it from here.
         let root_der = if root == RootHash::intel() { INTEL_ROOT_DER.to_vec() } else { root_der };
-        Ok(Self { data, root, root_der })
+        let validity = validity(&data);
+        let subject = subject(&data);
+        let ages = subject.and_then(|(_, evaluation)| ages(&data, evaluation));
+        Ok(Self { data, root, root_der, validity, subject, ages })
     }
 
     /// Collateral from JSON, as `dcap-qvl` and PCCS clients write it.
@@ -111,18 +134,37 @@ impl Collateral {
         self.root
     }
 
-    /// The time for which TCB levels and enclave identity speak: the later issue date, the earlier next update.
+    /// The time for which all of it speaks: the later issue date of TCB levels and enclave identity, the earliest next update of these and
+    /// of the lists of revocations.
     pub fn validity(&self) -> Result<(UnixSeconds, UnixSeconds), CollateralError> {
-        let read = |part: &'static str, json: &str| {
-            let dates: Dates = serde_json::from_str(json).map_err(CollateralError::of(part))?;
-            let date = |text: &str| -> Result<UnixSeconds, CollateralError> {
-                let at = OffsetDateTime::parse(text, &Rfc3339).map_err(CollateralError::of(part))?;
-                u32::try_from(at.unix_timestamp()).map(UnixSeconds).map_err(CollateralError::of(part))
-            };
-            Ok((date(&dates.issue_date)?, date(&dates.next_update)?))
-        };
-        let (tcb, qe) = (read("TCB info", &self.data.tcb_info)?, read("QE identity", &self.data.qe_identity)?);
-        Ok((tcb.0.max(qe.0), tcb.1.min(qe.1)))
+        self.validity.clone()
+    }
+
+    /// The platform model that it speaks of, if that can be read. As claimed: nothing is verified here.
+    pub fn fmspc(&self) -> Option<Fmspc> {
+        self.subject.map(|(fmspc, _)| fmspc)
+    }
+
+    /// Its TCB evaluation number, if that can be read. As claimed: nothing is verified here.
+    pub(crate) fn evaluation(&self) -> Option<u32> {
+        self.subject.map(|(_, evaluation)| evaluation)
+    }
+
+    /// Whether it claims to speak for this time, and to be no older than the registry demands.
+    pub(crate) fn is_fit(&self, now: UnixSeconds, least_evaluation: u32) -> bool {
+        self.validity.as_ref().is_ok_and(|(from, until)| (*from..=*until).contains(&now))
+            && self.evaluation().is_some_and(|evaluation| evaluation >= least_evaluation)
+    }
+
+    /// Whether some part of it is older than the same part there. Old revocations beside new TCB levels are old collateral.
+    pub(crate) fn is_older_than(&self, other: &Self) -> bool {
+        match (&self.ages, &other.ages) {
+            (Some(own), Some(other)) => {
+                own.evaluation < other.evaluation || own.issued.iter().zip(&other.issued).any(|(a, b)| a < b)
+            }
+            // What has no readable dates is older than what has them.
+            (own, other) => own.is_none() && other.is_some(),
+        }
     }
 
     pub(crate) fn root_der(&self) -> &[u8] {
@@ -132,6 +174,54 @@ impl Collateral {
     pub(crate) fn data(&self) -> &QuoteCollateralV3 {
         &self.data
     }
+}
+
+fn validity(data: &QuoteCollateralV3) -> Result<(UnixSeconds, UnixSeconds), CollateralError> {
+    let read = |part: &'static str, json: &str| {
+        let dates: Dates = serde_json::from_str(json).map_err(CollateralError::of(part))?;
+        let date = |text: &str| u32::try_from(date(part, text)?).map(UnixSeconds).map_err(CollateralError::of(part));
+        Ok((date(&dates.issue_date)?, date(&dates.next_update)?))
+    };
+    let (tcb, qe) = (read("TCB info", &data.tcb_info)?, read("QE identity", &data.qe_identity)?);
+    let lists = last_second("root's revocations", &data.root_ca_crl)?
+        .min(last_second("platform CA's revocations", &data.pck_crl)?);
+    Ok((tcb.0.max(qe.0), tcb.1.min(qe.1).min(lists)))
+}
+
+/// The last second for which a list of revocations speaks: the one before its next update.
+fn last_second(part: &'static str, der: &[u8]) -> Result<UnixSeconds, CollateralError> {
+    let (_, list) = CertificateRevocationList::from_der(der).map_err(CollateralError::of(part))?;
+    let next = list.next_update().ok_or_else(|| CollateralError::of(part)("it names no next update"))?.timestamp();
+    u32::try_from(next.saturating_sub(1)).map(UnixSeconds).map_err(CollateralError::of(part))
+}
+
+fn date(part: &'static str, text: &str) -> Result<i64, CollateralError> {
+    let at = OffsetDateTime::parse(text, &Rfc3339).map_err(CollateralError::of(part))?;
+    Ok(at.unix_timestamp())
+}
+
+fn subject(data: &QuoteCollateralV3) -> Option<(Fmspc, u32)> {
+    let subject: Subject = serde_json::from_str(&data.tcb_info).ok()?;
+    let mut fmspc = [0; 6];
+    hex::decode_to_slice(&subject.fmspc, &mut fmspc).ok()?;
+    Some((Fmspc(fmspc), subject.tcb_evaluation_data_number))
+}
+
+fn ages(data: &QuoteCollateralV3, evaluation: u32) -> Option<Ages> {
+    let issued = |part, json: &str| date(part, &serde_json::from_str::<Dates>(json).ok()?.issue_date).ok();
+    let list = |der: &[u8]| {
+        let (_, list) = CertificateRevocationList::from_der(der).ok()?;
+        Some(list.last_update().timestamp())
+    };
+    Some(Ages {
+        evaluation,
+        issued: [
+            issued("TCB info", &data.tcb_info)?,
+            issued("QE identity", &data.qe_identity)?,
+            list(&data.root_ca_crl)?,
+            list(&data.pck_crl)?,
+        ],
+    })
 }
 
 /// A root is its own issuer. Anybody can write another issuer around a root's key, and the library under the quote verifier

@@ -106,6 +106,44 @@ pub enum AttestError {
         /// The model.
         fmspc: Fmspc,
     },
+    /// What is known about the platform's model does not speak for this time (attack 64).
+    #[error("the collateral speaks for the time from {from} to {until}, and the chain's time is {now}: fetch it anew")]
+    CollateralOutOfDate {
+        /// Its issue date.
+        from: UnixSeconds,
+        /// Its next update.
+        until: UnixSeconds,
+        /// Chain time.
+        now: UnixSeconds,
+    },
+    /// The peer handed over more than a verifier reads.
+    #[error("the peer's stapled collateral has {size} bytes, over the limit of {limit}")]
+    StapleTooLarge {
+        /// Bytes received.
+        size: usize,
+        /// Bytes accepted.
+        limit: usize,
+    },
+    /// What the peer handed over is not collateral.
+    #[error("the peer's stapled collateral cannot be read: {why}")]
+    MalformedStaple {
+        /// What was wrong.
+        why: String,
+    },
+    /// What the peer handed over is about other platforms than its own.
+    #[error("the peer's stapled collateral is for platform model {got}, and its platform is a {expected}")]
+    StapleForOtherModel {
+        /// The model in the collateral.
+        got: Fmspc,
+        /// The model of the platform that made the quote.
+        expected: Fmspc,
+    },
+    /// What the peer handed over is older, in some part, than what is known here: a revocation may be missing from it (attack 63).
+    #[error("the peer's stapled collateral is older than what is known here of platform model {fmspc}")]
+    StapleOlder {
+        /// The model.
+        fmspc: Fmspc,
+    },
     /// The platform is vouched for by somebody that this network does not trust (attack 66).
     #[error("the platform is certified under root {root}, which network {network} does not accept")]
     RootNotAllowed {
@@ -154,6 +192,14 @@ pub enum AttestError {
         /// Chain time.
         now: UnixSeconds,
     },
+}
+
+impl AttestError {
+    /// Whether newer collateral of the platform's model could change the verdict. Everything that needs no collateral has then been
+    /// found in order.
+    pub fn wants_collateral(&self) -> bool {
+        matches!(self, Self::NoCollateral { .. } | Self::CollateralOutOfDate { .. } | Self::TcbEvaluationTooLow { .. })
+    }
 }
 
 fn roles(roles: &[Role]) -> String {

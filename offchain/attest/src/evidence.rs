@@ -11,6 +11,7 @@ use crate::claims::{Claims, malformed, report_data, to_cbor};
 use crate::collateral::Fmspc;
 use crate::error::AttestError;
 use crate::measurements::{Measurements, TdAttribute};
+use crate::pccs::PckCa;
 
 /// Largest certificate that is read, in bytes. A certificate with a quote has some 6 KB.
 pub const MAX_CERTIFICATE: usize = 32 * 1024;
@@ -145,6 +146,13 @@ impl ParsedQuote {
     /// The platform's model, from the certificate in the quote.
     pub fn fmspc(&self) -> Result<Fmspc, AttestError> {
         dcap_qvl::intel::quote_fmspc(&self.quote).map(Fmspc).map_err(|e| bad(format!("{e:#}")))
+    }
+
+    /// The platform's model, and which CA certifies it.
+    pub fn platform(&self) -> Result<(Fmspc, PckCa), AttestError> {
+        let ca = dcap_qvl::intel::quote_ca(&self.quote).map_err(|e| bad(format!("{e:#}")))?;
+        let ca = if ca.as_id_str() == PckCa::Processor.name() { PckCa::Processor } else { PckCa::Platform };
+        Ok((self.fmspc()?, ca))
     }
 }
 

@@ -10,6 +10,7 @@
 //! * [`Policy`], [`PolicyHandle`]: what the registry allows, exchanged while links live;
 //! * [`appraise_quote`], [`appraise_certificate`]: every rule with its outcome, for people who ask why;
 //! * [`Collateral`], [`CollateralProvider`]: what the hardware vendor says about platforms;
+//! * [`Collateral::to_staple`], [`Verifier::verify_stapled`]: the same handed over by the peer, for verifiers without a network;
 //! * [`sim`]: a simulated platform under its **own root**, checked by the same verifier. Mainnet and testnet accept only
 //!   Intel's root, in code. Nothing here turns verification off.
 //!
@@ -52,7 +53,11 @@ pub mod pccs;
 mod policy;
 mod policy_file;
 mod quoter;
+mod signatures;
 pub mod sim;
+mod staple;
+#[cfg(test)]
+mod staple_tests;
 mod verifier;
 
 pub use appraisal::{Appraisal, Demands, Genuine, ImageDemand, Outcome, Rule, appraise_certificate, appraise_quote};
@@ -69,4 +74,5 @@ pub use measurements::{Measurements, TdAttribute, image_id};
 pub use policy::{ImageWindow, PlatformId, Policy, PolicyHandle};
 pub use policy_file::PolicyFileError;
 pub use quoter::{Quoter, QuoterError, TsmQuoter};
+pub use staple::MAX_STAPLE;
 pub use verifier::{PeerIdentity, VerifiedQuote, Verifier, VerifierStats};

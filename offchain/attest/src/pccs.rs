@@ -18,7 +18,9 @@ use reqwest::{Client, Response};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::collateral::{Collateral, CollateralError, CollateralStore, Fmspc};
+use crate::collateral::{Collateral, CollateralError, CollateralProvider as _, CollateralStore, Fmspc};
+use crate::error::AttestError;
+use crate::evidence::Evidence;
 
 /// Largest answer that is read; the largest real one has some 50 KB.
 const MAX_ANSWER: usize = 1 << 20;
@@ -35,7 +37,7 @@ pub enum PckCa {
 }
 
 impl PckCa {
-    const fn name(self) -> &'static str {
+    pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Platform => "platform",
             Self::Processor => "processor",
@@ -69,6 +71,20 @@ pub enum PccsError {
         url: String,
         /// What is wrong.
         why: String,
+    },
+    /// The answer is about another platform model.
+    #[error("the service was asked about platform model {asked} and answered about {}", .got.map_or_else(|| "none".to_owned(), |g| g.to_string()))]
+    OtherModel {
+        /// What was asked for.
+        asked: Fmspc,
+        /// What the answer is about.
+        got: Option<Fmspc>,
+    },
+    /// The service has fallen behind: what was fetched before is newer, at least in part.
+    #[error("the service's collateral for platform model {fmspc} is older than what was fetched before, which is kept")]
+    Older {
+        /// The model.
+        fmspc: Fmspc,
     },
     /// The parts do not make collateral.
     #[error(transparent)]
@@ -231,6 +247,14 @@ impl Keeper {
         self.known.lock().entry(fmspc).or_insert(Kept { ca, renew_at: UnixSeconds(0) });
     }
 
+    /// From now on the collateral of the platform that a certificate (DER) is from is kept: a node's own, so that it can hand it to peers
+    /// that reach no service, or a peer's.
+    pub fn watch_platform_of(&self, certificate: &[u8]) -> Result<Fmspc, AttestError> {
+        let (fmspc, ca) = Evidence::from_certificate(certificate)?.quote.platform()?;
+        self.watch(fmspc, ca);
+        Ok(fmspc)
+    }
+
     /// Fetches what is missing or about to expire; call it now and then. What fails stays as it was, and is tried again at the next
     /// call: collateral that still speaks goes on speaking.
     pub async fn refresh(&self, now: UnixSeconds) -> Vec<(Fmspc, PccsError)> {
@@ -238,23 +262,39 @@ impl Keeper {
             self.known.lock().iter().filter(|(_, k)| now >= k.renew_at).map(|(f, k)| (*f, k.ca)).collect();
         let mut failed = vec![];
         for (fmspc, ca) in due {
-            let fetched = match self.pccs.fetch(fmspc, ca).await {
-                Ok(collateral) => collateral.validity().map_err(PccsError::from).map(|validity| (collateral, validity)),
-                Err(error) => Err(error),
-            };
-            match fetched {
-                Ok((collateral, (issued, until))) => {
-                    let left = until.0.saturating_sub(issued.0) / 3;
-                    let renew_at = UnixSeconds(until.0.saturating_sub(left)).max(now.plus(60));
+            match self.fetch(fmspc, ca, now).await {
+                Ok((collateral, renew_at)) => {
                     self.store.put(fmspc, collateral);
                     self.known.lock().insert(fmspc, Kept { ca, renew_at });
                 }
                 Err(error) => {
-                    tracing::warn!(%fmspc, %error, "collateral could not be fetched");
+                    let until = self.store.collateral(fmspc, now).and_then(|kept| kept.validity().ok());
+                    match until {
+                        Some((_, until)) if until >= now => {
+                            tracing::warn!(%fmspc, %error, %until, "collateral could not be fetched anew; the old one speaks until then");
+                        }
+                        _ => {
+                            tracing::error!(%fmspc, %error, "there is no collateral, so platforms of this model are refused")
+                        }
+                    }
                     failed.push((fmspc, error));
                 }
             }
         }
         failed
+    }
+
+    /// Collateral that is about this model and not older than what is kept, with the time to fetch it again.
+    async fn fetch(&self, fmspc: Fmspc, ca: PckCa, now: UnixSeconds) -> Result<(Collateral, UnixSeconds), PccsError> {
+        let collateral = self.pccs.fetch(fmspc, ca).await?;
+        if collateral.fmspc() != Some(fmspc) {
+            return Err(PccsError::OtherModel { asked: fmspc, got: collateral.fmspc() });
+        }
+        if self.store.collateral(fmspc, now).is_some_and(|kept| collateral.is_older_than(&kept)) {
+            return Err(PccsError::Older { fmspc });
+        }
+        let (issued, until) = collateral.validity()?;
+        let left = until.0.saturating_sub(issued.0) / 3;
+        Ok((collateral, UnixSeconds(until.0.saturating_sub(left)).max(now.plus(60))))
     }
 }

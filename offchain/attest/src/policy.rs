@@ -90,6 +90,11 @@ impl Policy {
         self.min_tcb_evaluation = least;
     }
 
+    /// The least TCB evaluation number that collateral must have.
+    pub(crate) fn min_tcb_evaluation(&self) -> u32 {
+        self.min_tcb_evaluation
+    }
+
     /// Refuses a platform.
     pub fn ban_platform(&mut self, platform: PlatformId) {
         self.banned_platforms.insert(platform);

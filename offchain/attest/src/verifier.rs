@@ -12,11 +12,13 @@ use sha2::{Digest, Sha256};
 
 use crate::claims::Claims;
 use crate::clock::Clock;
-use crate::collateral::{Collateral, CollateralProvider, RootHash};
+use crate::collateral::{Collateral, CollateralProvider, Fmspc, RootHash};
 use crate::error::AttestError;
 use crate::evidence::{Evidence, MAX_CERTIFICATE, ParsedQuote};
 use crate::measurements::{Measurements, image_id};
 use crate::policy::{PlatformId, Policy, PolicyHandle};
+use crate::signatures::Remembering;
+use crate::staple::Learned;
 
 /// Verified certificates that are remembered.
 const CACHE_ENTRIES: usize = 1024;
@@ -121,6 +123,7 @@ impl<T> Cache<T> {
 pub struct Verifier {
     policy: PolicyHandle,
     collateral: Arc<dyn CollateralProvider>,
+    learned: Mutex<Learned>,
     clock: Arc<dyn Clock>,
     latest: AtomicU32,
     cache: Mutex<Cache<Verified>>,
@@ -141,6 +144,7 @@ impl Verifier {
         Self {
             policy,
             collateral,
+            learned: Mutex::default(),
             clock,
             latest: AtomicU32::new(0),
             cache: Mutex::default(),
@@ -177,20 +181,43 @@ impl Verifier {
         let now = self.now();
         let policy = self.policy.current();
         let verified = self.verified(certificate, roles, &policy, now)?;
-        check_claims(&policy, &verified.claims, roles, now)?;
-        let peer = PeerIdentity {
-            image: verified.quote.image,
-            role: verified.claims.role,
-            node_key: verified.claims.node_key,
-            network: verified.claims.network,
-            platform: verified.quote.platform,
-            root: verified.quote.root,
-            tcb_status: verified.quote.tcb_status,
-            tcb_evaluation: verified.quote.tcb_evaluation,
-            valid_until: verified.claims.not_after.min(verified.quote.collateral_expires),
-            gpu_evidence: verified.claims.gpu_evidence,
-        };
-        check_peer(&policy, &peer, now)?;
+        peer_of(&policy, &verified, roles, now)
+    }
+
+    /// The same with collateral that the peer handed over ([`Collateral::to_staple`]), which is looked at only if newer collateral than
+    /// is known here could change the verdict. It is kept for other peers on platforms of the model once it has verified this one.
+    pub fn verify_stapled(
+        &self,
+        certificate: &[u8],
+        staple: &[u8],
+        roles: &[Role],
+    ) -> Result<PeerIdentity, AttestError> {
+        match self.verify(certificate, roles) {
+            // An empty staple is none.
+            Err(error) if error.wants_collateral() && !staple.is_empty() => {}
+            verdict => return verdict,
+        }
+        let (now, policy) = (self.now(), self.policy.current());
+        // In this order work stays bounded (attack 75): what is large, malformed, foreign, old, or under another root costs no signature.
+        let collateral = Arc::new(Collateral::from_staple(staple)?);
+        let evidence = Evidence::from_certificate(certificate)?;
+        let fmspc = evidence.quote.fmspc()?;
+        match collateral.fmspc() {
+            Some(got) if got == fmspc => {}
+            Some(got) => return Err(AttestError::StapleForOtherModel { got, expected: fmspc }),
+            None => return Err(AttestError::MalformedStaple { why: "its TCB info names no platform model".into() }),
+        }
+        let learned = self.learned.lock().unwrap_or_else(PoisonError::into_inner).newest(fmspc);
+        if self.known(fmspc, now).iter().chain(&learned).any(|known| collateral.is_older_than(known)) {
+            return Err(AttestError::StapleOlder { fmspc });
+        }
+        if let Some(evaluation) = collateral.evaluation() {
+            policy.check_tcb_evaluation(evaluation)?;
+        }
+        let verified = self.verify_evidence(evidence, &collateral, &policy, now)?;
+        let peer = peer_of(&policy, &verified, roles, now)?;
+        self.remember(certificate, &verified, now);
+        self.learned.lock().unwrap_or_else(PoisonError::into_inner).put(fmspc, collateral, now);
         Ok(peer)
     }
 
@@ -213,13 +240,28 @@ impl Verifier {
         }
         let evidence = Evidence::from_certificate(certificate)?;
         // The registry first: evidence that would be refused anyway must not cost signatures (attacks 71, 75).
-        check_claims(policy, &evidence.claims, roles, now)?;
-        policy.check_image(evidence.claims.role, image_id(&evidence.quote.measurements), now)?;
-        let quote = self.verify_parsed(policy, &evidence.quote, now)?;
-        let verified = Arc::new(Verified { claims: evidence.claims, quote, parsed: evidence.quote });
-        let until = now.plus(CACHE_SECONDS).min(verified.quote.collateral_expires);
-        self.cache.lock().unwrap_or_else(PoisonError::into_inner).put(id, verified.clone(), until);
+        check_allowed(policy, &evidence, roles, now)?;
+        let collateral = self.collateral_of(&evidence.quote, policy, now)?;
+        let verified = self.verify_evidence(evidence, &collateral, policy, now)?;
+        self.remember(certificate, &verified, now);
         Ok(verified)
+    }
+
+    fn verify_evidence(
+        &self,
+        evidence: Evidence,
+        collateral: &Collateral,
+        policy: &Policy,
+        now: UnixSeconds,
+    ) -> Result<Arc<Verified>, AttestError> {
+        let quote = self.verify_with(policy, &evidence.quote, collateral, now)?;
+        Ok(Arc::new(Verified { claims: evidence.claims, quote, parsed: evidence.quote }))
+    }
+
+    fn remember(&self, certificate: &[u8], verified: &Arc<Verified>, now: UnixSeconds) {
+        let until = now.plus(CACHE_SECONDS).min(verified.quote.collateral_expires);
+        let id = Sha256::digest(certificate).into();
+        self.cache.lock().unwrap_or_else(PoisonError::into_inner).put(id, verified.clone(), until);
     }
 
     /// Whether a peer that was accepted earlier would still be accepted, evidence's age aside. For live links after a
@@ -230,12 +272,51 @@ impl Verifier {
 
     /// What the vendor says about the platform of this certificate (DER), for whoever checks it later and elsewhere.
     pub fn collateral(&self, certificate: &[u8]) -> Result<Arc<Collateral>, AttestError> {
-        self.collateral_of(&Evidence::from_certificate(certificate)?.quote, self.now())
+        let evidence = Evidence::from_certificate(certificate)?;
+        self.collateral_of(&evidence.quote, &self.policy.current(), self.now())
     }
 
-    fn collateral_of(&self, parsed: &ParsedQuote, now: UnixSeconds) -> Result<Arc<Collateral>, AttestError> {
+    /// The same by the platform's model, if something is known of it that speaks for this time and suffices for the registry.
+    pub fn collateral_for(&self, fmspc: Fmspc) -> Option<Arc<Collateral>> {
+        let now = self.now();
+        self.best(fmspc, &self.policy.current(), now).filter(|c| self.is_fit(c, now))
+    }
+
+    /// The model of the platform that a certificate (DER) is from; read, not verified.
+    pub fn platform_model(&self, certificate: &[u8]) -> Result<Fmspc, AttestError> {
+        Evidence::from_certificate(certificate)?.quote.fmspc()
+    }
+
+    fn is_fit(&self, collateral: &Collateral, now: UnixSeconds) -> bool {
+        collateral.is_fit(now, self.policy.current().min_tcb_evaluation())
+    }
+
+    /// Our own and what peers have handed over.
+    fn known(&self, fmspc: Fmspc, now: UnixSeconds) -> Vec<Arc<Collateral>> {
+        let learned = self.learned.lock().unwrap_or_else(PoisonError::into_inner).get(fmspc, now);
+        self.collateral.collateral(fmspc, now).into_iter().chain(learned).collect()
+    }
+
+    /// What suffices, our own if it is not the older one.
+    fn best(&self, fmspc: Fmspc, policy: &Policy, now: UnixSeconds) -> Option<Arc<Collateral>> {
+        let least = policy.min_tcb_evaluation();
+        self.known(fmspc, now).into_iter().reduce(|own, learned| {
+            let better = match (own.is_fit(now, least), learned.is_fit(now, least)) {
+                (true, true) => own.is_older_than(&learned) && !learned.is_older_than(&own),
+                (own, learned) => learned && !own,
+            };
+            if better { learned } else { own }
+        })
+    }
+
+    fn collateral_of(
+        &self,
+        parsed: &ParsedQuote,
+        policy: &Policy,
+        now: UnixSeconds,
+    ) -> Result<Arc<Collateral>, AttestError> {
         let fmspc = parsed.fmspc()?;
-        self.collateral.collateral(fmspc, now).ok_or(AttestError::NoCollateral { fmspc })
+        self.best(fmspc, policy, now).ok_or(AttestError::NoCollateral { fmspc })
     }
 
     /// Checks a bare quote over the given report data: its signatures up to an accepted root, the platform's TCB, and the
@@ -254,12 +335,26 @@ impl Verifier {
         parsed: &ParsedQuote,
         now: UnixSeconds,
     ) -> Result<VerifiedQuote, AttestError> {
-        let collateral = self.collateral_of(parsed, now)?;
+        let collateral = self.collateral_of(parsed, policy, now)?;
+        self.verify_with(policy, parsed, &collateral, now)
+    }
+
+    fn verify_with(
+        &self,
+        policy: &Policy,
+        parsed: &ParsedQuote,
+        collateral: &Collateral,
+        now: UnixSeconds,
+    ) -> Result<VerifiedQuote, AttestError> {
         let root = collateral.root();
         policy.check_root(root)?;
+        let (from, until) = collateral.validity().map_err(|e| AttestError::QuoteRejected { why: e.to_string() })?;
+        if !(from..=until).contains(&now) {
+            return Err(AttestError::CollateralOutOfDate { from, until, now });
+        }
         self.verified.fetch_add(1, Ordering::Relaxed);
         // Not `verify()`: it returns Ok for platforms whose firmware is out of date (attack 63).
-        let claims = QuoteVerifier::new(collateral.root_der().to_vec())
+        let claims = QuoteVerifier::<Remembering>::new_with_config(collateral.root_der().to_vec())
             .verify_with_policy(&parsed.raw, collateral.data(), u64::from(now.0), &platform_rules(now))
             .map_err(|e| AttestError::QuoteRejected { why: format!("{e:#}") })?;
         Ok(VerifiedQuote {
@@ -269,7 +364,9 @@ impl Verifier {
             root,
             tcb_status: claims.tcb.status,
             tcb_evaluation: claims.tcb.eval_data_number,
-            collateral_expires: UnixSeconds(u32::try_from(claims.earliest_expiration_date).unwrap_or(u32::MAX)),
+            // The library's date takes certificates into account as well.
+            collateral_expires: UnixSeconds(u32::try_from(claims.earliest_expiration_date).unwrap_or(u32::MAX))
+                .min(until),
         })
     }
 }
@@ -286,6 +383,36 @@ fn check_claims(policy: &Policy, claims: &Claims, roles: &[Role], now: UnixSecon
         return Err(AttestError::WrongRole { got: claims.role, expected: roles.to_vec() });
     }
     claims.check_window(now)
+}
+
+/// What can be decided about evidence without a signature.
+fn check_allowed(policy: &Policy, evidence: &Evidence, roles: &[Role], now: UnixSeconds) -> Result<(), AttestError> {
+    check_claims(policy, &evidence.claims, roles, now)?;
+    policy.check_image(evidence.claims.role, image_id(&evidence.quote.measurements), now)
+}
+
+/// Who that is, if the policy of this moment allows it.
+fn peer_of(
+    policy: &Policy,
+    verified: &Verified,
+    roles: &[Role],
+    now: UnixSeconds,
+) -> Result<PeerIdentity, AttestError> {
+    check_claims(policy, &verified.claims, roles, now)?;
+    let peer = PeerIdentity {
+        image: verified.quote.image,
+        role: verified.claims.role,
+        node_key: verified.claims.node_key,
+        network: verified.claims.network,
+        platform: verified.quote.platform,
+        root: verified.quote.root,
+        tcb_status: verified.quote.tcb_status,
+        tcb_evaluation: verified.quote.tcb_evaluation,
+        valid_until: verified.claims.not_after.min(verified.quote.collateral_expires),
+        gpu_evidence: verified.claims.gpu_evidence,
+    };
+    check_peer(policy, &peer, now)?;
+    Ok(peer)
 }
 
 fn check_peer(policy: &Policy, peer: &PeerIdentity, now: UnixSeconds) -> Result<(), AttestError> {

@@ -1,9 +1,10 @@
 //! Collateral over HTTP, from a service that answers as a PCCS does.
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
+use std::cell::RefCell;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::sync::{Arc, Once};
 
 use axum::Router;
 use axum::extract::{Query, State};
@@ -25,6 +26,7 @@ const DOWN: u32 = 1;
 const NO_HEADERS: u32 = 2;
 const NO_JSON: u32 = 3;
 const ENDLESS: u32 = 4;
+const ONE_FOR_ALL: u32 = 5;
 
 #[derive(Clone)]
 struct Service {
@@ -70,7 +72,7 @@ async fn serve(service: Service) -> SocketAddr {
         s.answer("SGX-PCK-CRL-Issuer-Chain", &parts["pck_crl_issuer_chain"], bytes(&parts["pck_crl"]))
     };
     let tcb = |State(s): State<Service>, Query(q): Query<std::collections::HashMap<String, String>>| async move {
-        if q["fmspc"] != SIM_FMSPC.to_string() {
+        if q["fmspc"] != SIM_FMSPC.to_string() && s.fault.load(Ordering::Relaxed) != ONE_FOR_ALL {
             return StatusCode::NOT_FOUND.into_response();
         }
         let parts = s.parts();
@@ -102,10 +104,16 @@ struct World {
     service: Service,
     keeper: Keeper,
     verifier: Verifier,
+    quoter: sim::SimQuoter,
     certificate: Vec<u8>,
 }
 
+fn request(now: UnixSeconds) -> IdentityRequest {
+    IdentityRequest::new(Role::Worker, GlobalId::DEVNET, now)
+}
+
 async fn world() -> World {
+    Log::install();
     let vendor = Arc::new(Simulator::from_seed(&[1; 32]).unwrap());
     let now = Arc::new(AtomicU32::new(NOW.0));
     let service = Service { vendor: vendor.clone(), now: now.clone(), fault: Arc::default(), asked: Arc::default() };
@@ -119,9 +127,8 @@ async fn world() -> World {
     let clock = Arc::new(move || UnixSeconds(now.load(Ordering::Relaxed)));
     let verifier = Verifier::new(PolicyHandle::new(policy), store, clock);
     let quoter = vendor.platform(0).unwrap().quoter(image);
-    let request = IdentityRequest::new(Role::Worker, GlobalId::DEVNET, NOW);
-    let identity = issue_identity(&quoter, &NodeKey::from_seed(&[2; 32]), &request).unwrap();
-    World { service, keeper, verifier, certificate: identity.certificate().to_vec() }
+    let identity = issue_identity(&quoter, &NodeKey::from_seed(&[2; 32]), &request(NOW)).unwrap();
+    World { service, keeper, verifier, quoter, certificate: identity.certificate().to_vec() }
 }
 
 #[tokio::test]
@@ -129,7 +136,7 @@ async fn what_a_pccs_says_verifies_quotes() {
     let w = world().await;
     let verify = || w.verifier.verify(&w.certificate, &[Role::Worker]);
     assert_eq!(verify(), Err(AttestError::NoCollateral { fmspc: SIM_FMSPC }), "attack 64");
-    w.keeper.watch(SIM_FMSPC, PckCa::Platform);
+    assert_eq!(w.keeper.watch_platform_of(&w.certificate), Ok(SIM_FMSPC));
     assert!(w.keeper.refresh(NOW).await.is_empty());
     verify().unwrap();
 }
@@ -151,10 +158,91 @@ async fn attack_64_collateral_is_fetched_again_before_it_expires() {
     w.service.fault.store(DOWN, Ordering::Relaxed);
     assert_eq!(at(20).await, (true, 1), "a third of its time is left");
     let collateral = w.keeper.store().collateral(SIM_FMSPC, NOW.plus(20 * DAY)).unwrap();
-    assert_eq!(collateral.validity().unwrap().1.0, NOW.0 - NOW.0 % DAY + 30 * DAY, "what still speaks is kept");
+    assert_eq!(collateral.validity().unwrap().1.0, NOW.0 - NOW.0 % DAY + 30 * DAY - 1, "what still speaks is kept");
     w.service.fault.store(FINE, Ordering::Relaxed);
     assert_eq!(at(21).await, (true, 0));
     assert_eq!(at(22).await, (false, 0));
+}
+
+thread_local! {
+    /// Warnings and errors of the test on this thread.
+    static SAID: RefCell<Vec<String>> = const { RefCell::new(vec![]) };
+}
+
+/// Collects them. One for all tests, because whether anybody listens is remembered for the whole process.
+struct Log;
+
+impl Log {
+    fn install() {
+        static ONCE: Once = Once::new();
+        ONCE.call_once(|| tracing::subscriber::set_global_default(Self).unwrap());
+    }
+
+    fn take() -> String {
+        SAID.take().join("; ")
+    }
+}
+
+impl tracing::Subscriber for Log {
+    fn enabled(&self, metadata: &tracing::Metadata<'_>) -> bool {
+        *metadata.level() <= tracing::Level::WARN
+    }
+    fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
+        tracing::span::Id::from_u64(1)
+    }
+    fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
+    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
+    fn event(&self, event: &tracing::Event<'_>) {
+        struct Text(String);
+        impl tracing::field::Visit for Text {
+            fn record_debug(&mut self, field: &tracing::field::Field, value: &dyn std::fmt::Debug) {
+                self.0.push_str(&format!("{}={value:?} ", field.name()));
+            }
+        }
+        let mut text = Text(format!("{} ", event.metadata().level()));
+        event.record(&mut text);
+        SAID.with_borrow_mut(|said| said.push(text.0));
+    }
+    fn enter(&self, _: &tracing::span::Id) {}
+    fn exit(&self, _: &tracing::span::Id) {}
+}
+
+#[tokio::test]
+async fn attack_64_when_the_service_is_gone_the_old_collateral_speaks_to_its_end_and_warnings_say_so() {
+    let w = world().await;
+    w.keeper.watch(SIM_FMSPC, PckCa::Platform);
+    w.keeper.refresh(NOW).await;
+    w.service.fault.store(DOWN, Ordering::Relaxed);
+    let end = w.keeper.store().collateral(SIM_FMSPC, NOW).unwrap().validity().unwrap().1;
+    let at = async |now: UnixSeconds| {
+        w.service.now.store(now.0, Ordering::Relaxed);
+        Log::take();
+        assert_eq!(w.keeper.refresh(now).await.len(), 1);
+        let certificate = issue_identity(&w.quoter, &NodeKey::from_seed(&[2; 32]), &request(now)).unwrap();
+        let verdict = w.verifier.verify(certificate.certificate(), &[Role::Worker]);
+        (verdict, Log::take())
+    };
+    let (verdict, said) = at(end).await;
+    assert_eq!(verdict.unwrap().valid_until, end, "nobody is believed beyond it");
+    assert!(said.contains("WARN") && said.contains(&format!("until={end}")) && said.contains("500"), "{said}");
+    let (verdict, said) = at(end.plus(1)).await;
+    assert!(matches!(verdict, Err(AttestError::CollateralOutOfDate { until, .. }) if until == end), "{verdict:?}");
+    assert!(said.contains("ERROR") && said.contains("refused"), "{said}");
+    w.service.fault.store(FINE, Ordering::Relaxed);
+    assert!(w.keeper.refresh(end.plus(1)).await.is_empty());
+}
+
+#[tokio::test]
+async fn attack_63_a_service_that_falls_behind_takes_nothing_back() {
+    let w = world().await;
+    w.keeper.watch(SIM_FMSPC, PckCa::Platform);
+    w.keeper.refresh(NOW).await;
+    // A third of the time is left, and the service shows what it had a day before the first fetch.
+    w.service.now.store(NOW.0 - DAY, Ordering::Relaxed);
+    let failed = w.keeper.refresh(NOW.plus(25 * DAY)).await;
+    assert!(matches!(&failed[..], [(SIM_FMSPC, PccsError::Older { .. })]), "{failed:?}");
+    let kept = w.keeper.store().collateral(SIM_FMSPC, NOW).unwrap().validity().unwrap();
+    assert_eq!(kept.0.0, NOW.0 - NOW.0 % DAY);
 }
 
 #[tokio::test]
@@ -171,6 +259,10 @@ async fn a_service_that_answers_nonsense_is_named() {
     assert!(fetch(NO_HEADERS, SIM_FMSPC).await.to_string().contains("Issuer-Chain is missing"));
     assert!(matches!(fetch(NO_JSON, SIM_FMSPC).await, PccsError::Answer { .. }));
     assert!(fetch(ENDLESS, SIM_FMSPC).await.to_string().contains("over 1048576 bytes"));
+    w.service.fault.store(ONE_FOR_ALL, Ordering::Relaxed);
+    w.keeper.watch(Fmspc([9; 6]), PckCa::Platform);
+    let failed = w.keeper.refresh(NOW).await;
+    assert!(matches!(&failed[..], [(_, PccsError::OtherModel { got: Some(SIM_FMSPC), .. })]), "{failed:?}");
     let nobody = Pccs::new("http://127.0.0.1:1", reqwest::Client::new());
     let error = nobody.fetch(SIM_FMSPC, PckCa::Platform).await.unwrap_err();
     assert!(matches!(&error, PccsError::Http { .. }), "{error}");

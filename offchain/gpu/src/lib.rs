@@ -5,6 +5,8 @@
 //! both, the nonce, and that the key belongs to the firmware in the report; a [`GpuPolicy`] adds the rules on versions. A node's
 //! devices together are a [`GpuEvidence`], whose digest stands in the node's attested claims.
 //!
+//! [`collect`] makes a node's own bundle, from [`NvidiaDriver`] or whatever else is a [`GpuEvidenceSource`].
+//!
 //! Not checked here: NVIDIA's signed reference measurements (RIM) and the online state of certificates (OCSP). A policy must say how
 //! it deals with both ([`ReferenceMeasurements`], [`Revocation`]); docs/attestation.md says what that leaves open.
 //!
@@ -24,17 +26,21 @@
 #[cfg(test)]
 mod attacks;
 mod chain;
+mod collect;
 mod device;
 mod error;
 mod evidence;
+mod nvml;
 mod opaque;
 mod policy;
 mod report;
 
 pub use chain::{Chain, DeviceId, MAX_CHAIN, NVIDIA_ROOT_DER};
+pub use collect::{CollectError, GpuEvidenceSource, RawEvidence, collect};
 pub use device::{DeviceEvidence, VerifiedDevice};
 pub use error::GpuError;
 pub use evidence::{EVIDENCE_VERSION, GpuEvidence, MAX_DEVICES, MAX_EVIDENCE, nonce};
+pub use nvml::NvidiaDriver;
 pub use opaque::Fields;
 pub use policy::{GpuPolicy, ReferenceMeasurements, Revocation, RuleResult};
 pub use report::{MAX_REPORT, Measurement, Report};

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::BytesMut;
-use cocoon_attest::{IdentityHandle, Quoter, Verifier};
+use cocoon_attest::{AttestError, IdentityHandle, Quoter, Verifier};
 use cocoon_protocol::{NodePublicKey, Role};
 use rand::RngCore;
 use rustls::ConnectionCommon;
@@ -21,8 +21,8 @@ use tokio_util::task::AbortOnDropHandle;
 use crate::config::LinkConfig;
 use crate::error::LinkError;
 use crate::frame::Frame;
-use crate::hello::{self, Nonce, Side};
-use crate::link::{Link, Proven};
+use crate::hello::{Greeting, Nonce, Side};
+use crate::link::{Link, Proven, staple};
 use crate::mux::lock;
 use crate::proof::{Checker, EXPORTER_LABEL, Prover, Transcript};
 use crate::timer::{Timer, within};
@@ -169,8 +169,6 @@ impl Endpoint {
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
-        // Judged a moment ago in the handshake, so this comes from the cache, and the policy of this moment applies.
-        let peer = rule.check(&transcript.peer_certificate).map_err(|reason| LinkError::Attestation { reason })?;
         let transcript = Arc::new(transcript);
         let prover = Prover {
             identity: tls.identity.clone(),
@@ -178,10 +176,9 @@ impl Endpoint {
             transcript: transcript.clone(),
             side,
         };
-        let checker = Checker { verifier: self.verifier.clone(), peer, transcript, side };
         let mut words = Words { stream, buffer: BytesMut::new() };
-        match words.exchange(&prover, &checker).await {
-            Ok(()) => Ok(Proven { stream: words.stream, read_ahead: words.buffer, prover, checker }),
+        match words.exchange(&prover, rule).await {
+            Ok(checker) => Ok(Proven { stream: words.stream, read_ahead: words.buffer, prover, checker }),
             // The peer has said goodbye, or is not there to hear ours.
             Err(error @ (LinkError::ClosedByPeer { .. } | LinkError::PeerGone | LinkError::Io { .. })) => Err(error),
             Err(error) => {
@@ -213,20 +210,47 @@ struct Words<S> {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Words<S> {
-    async fn exchange(&mut self, prover: &Prover, checker: &Checker) -> Result<(), LinkError> {
+    /// Says and hears what comes before the first stream. Who comes out of it has been verified in full, with collateral of our own
+    /// or of theirs.
+    async fn exchange(&mut self, prover: &Prover, rule: &PeerRule) -> Result<Checker, LinkError> {
+        let refused = |reason: AttestError| LinkError::Attestation { reason };
+        let (transcript, side) = (prover.transcript.clone(), prover.side);
+        let certificate = &transcript.peer_certificate;
+        // Judged a moment ago in the handshake, so this comes from the cache, and the policy of this moment applies.
+        let known = match rule.check(certificate) {
+            Ok(peer) => Some(peer),
+            Err(reason) if reason.wants_collateral() => None,
+            Err(reason) => return Err(refused(reason)),
+        };
         let mut nonce: Nonce = [0; 32];
         rand::rngs::OsRng.fill_bytes(&mut nonce);
-        self.say(Frame::Hello(hello::greeting(prover.identity.claims().role, &nonce))).await?;
+        let role = prover.identity.claims().role;
+        self.say(Frame::Hello(Greeting { role, wants_collateral: known.is_none(), nonce }.encode())).await?;
         let out_of_turn = |what: &str| LinkError::Protocol {
-            why: format!("the first frames are a greeting and a proof, not {what}"),
+            why: format!("the first frames are a greeting, collateral if it is wanted, and a proof, not {what}"),
         };
-        let theirs = match self.hear().await? {
-            Frame::Hello(greeting) => hello::read(greeting, &checker.peer)?,
+        let greeting = match self.hear().await? {
+            Frame::Hello(greeting) => Greeting::decode(greeting)?,
             _ => return Err(out_of_turn("another one in place of the greeting")),
         };
-        self.say(Frame::Proof(prover.clone().prove(theirs).await?)).await?;
+        known.as_ref().map_or(Ok(()), |peer| greeting.check(peer))?;
+        if greeting.wants_collateral {
+            let own = rule.verifier.collateral(prover.identity.certificate());
+            self.say(Frame::Collateral(staple(own.ok().as_deref()))).await?;
+        }
+        let peer = match known {
+            Some(peer) => peer,
+            None => match self.hear().await? {
+                Frame::Collateral(staple) => rule.check_stapled(certificate, &staple).map_err(refused)?,
+                _ => return Err(out_of_turn("another one in place of the collateral")),
+            },
+        };
+        greeting.check(&peer)?;
+        // Quotes take the platform's time: nobody gets one before having been verified (attack 75).
+        self.say(Frame::Proof(prover.clone().prove(greeting.nonce).await?)).await?;
+        let checker = Checker { verifier: rule.verifier.clone(), peer, transcript, side };
         match self.hear().await? {
-            Frame::Proof(proof) => checker.check(&proof, &nonce),
+            Frame::Proof(proof) => checker.check(&proof, &nonce).map(|()| checker),
             _ => Err(out_of_turn("another one in place of the proof")),
         }
     }

@@ -23,6 +23,8 @@ const GOAWAY: u8 = 9;
 const HELLO: u8 = 10;
 const CHALLENGE: u8 = 11;
 const PROOF: u8 = 12;
+const ASK: u8 = 13;
+const COLLATERAL: u8 = 14;
 
 /// One frame.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,6 +51,10 @@ pub enum Frame {
     Challenge([u8; 32]),
     /// See `proof`.
     Proof(Bytes),
+    /// What does the hardware vendor say about this platform model?
+    Ask([u8; 6]),
+    /// This, as a staple; nothing, if it is empty.
+    Collateral(Bytes),
 }
 
 impl Frame {
@@ -77,6 +83,8 @@ impl Frame {
             Self::Hello(bytes) => put(HELLO, 0, &[bytes]),
             Self::Challenge(nonce) => put(CHALLENGE, 0, &[nonce]),
             Self::Proof(bytes) => put(PROOF, 0, &[bytes]),
+            Self::Ask(model) => put(ASK, 0, &[model]),
+            Self::Collateral(bytes) => put(COLLATERAL, 0, &[bytes]),
         }
     }
 
@@ -88,7 +96,7 @@ impl Frame {
             None => return Ok(None),
         };
         let (kind, stream, length) = (header.get_u8(), header.get_u32(), header.get_u32() as usize);
-        if !(OPEN..=PROOF).contains(&kind) {
+        if !(OPEN..=COLLATERAL).contains(&kind) {
             return Err(wrong(format!("unknown frame kind {kind}")));
         }
         if length > MAX_PAYLOAD {
@@ -122,6 +130,8 @@ impl Frame {
             }
             CHALLENGE => Self::Challenge(payload.as_ref().try_into().map_err(|_| short("CHALLENGE"))?),
             PROOF => Self::Proof(payload),
+            ASK => Self::Ask(payload.as_ref().try_into().map_err(|_| short("ASK"))?),
+            COLLATERAL => Self::Collateral(payload),
             _ => Self::Hello(payload),
         };
         Ok(Some(frame))
@@ -162,6 +172,8 @@ mod tests {
             Frame::Hello(Bytes::from_static(b"hello")),
             Frame::Challenge([8; 32]),
             Frame::Proof(Bytes::from_static(b"proof")),
+            Frame::Ask(*b"COCOON"),
+            Frame::Collateral(Bytes::from_static(b"collateral")),
         ]
     }
 
@@ -189,7 +201,7 @@ mod tests {
             let mut bytes = vec![0; rng.gen_range(0..64)];
             rng.fill_bytes(&mut bytes);
             if let (Some(kind), true) = (bytes.first_mut(), rng.gen_bool(0.8)) {
-                *kind %= 14;
+                *kind %= 16;
             }
             let mut buffer = BytesMut::from(&bytes[..]);
             while let Ok(Some(_)) = Frame::decode(&mut buffer) {}

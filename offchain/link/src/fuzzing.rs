@@ -40,6 +40,8 @@ pub fn frames() -> Vec<Vec<u8>> {
         Frame::Hello(Bytes::from_static(b"hello")),
         Frame::Challenge([8; 32]),
         Frame::Proof(Bytes::from_static(b"proof")),
+        Frame::Ask(*b"COCOON"),
+        Frame::Collateral(Bytes::from_static(b"collateral")),
     ];
     let mut samples: Vec<Vec<u8>> = vec![];
     let mut all = BytesMut::new();

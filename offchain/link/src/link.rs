@@ -4,22 +4,23 @@ use std::fmt;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use cocoon_attest::PeerIdentity;
+use cocoon_attest::{Collateral, Fmspc, MAX_STAPLE, PeerIdentity, Verifier};
+use cocoon_protocol::Role;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use rand::RngCore;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use crate::config::LinkConfig;
 use crate::error::LinkError;
 use crate::frame::Frame;
 use crate::hello::Nonce;
-use crate::mux::Mux;
+use crate::mux::{Mux, lock};
 use crate::proof::{Checker, Prover};
 use crate::stream::Stream;
 use crate::timer::within;
@@ -32,6 +33,9 @@ const READ_AHEAD: usize = 16 * 1024;
 const GOODBYE: Duration = Duration::from_secs(2);
 /// Streams that are open when the peer's evidence expires may go on for so long.
 const GRACE_SECONDS: u32 = 600;
+
+/// Questions for collateral that are answered from one ping to the next (attack 75).
+const ANSWERS: u32 = 8;
 
 /// A connection on which both sides have proven who they are.
 pub(crate) struct Proven<S> {
@@ -51,6 +55,9 @@ struct Handle {
     peer: PeerIdentity,
     exporter: [u8; 32],
     remote: Option<SocketAddr>,
+    verifier: Arc<Verifier>,
+    asks: Arc<Asks>,
+    config: LinkConfig,
 }
 
 impl Drop for Handle {
@@ -75,10 +82,11 @@ impl Link {
         let Proven { stream, read_ahead, prover, checker } = proven;
         let mux = Arc::new(Mux::new(checker.side, config.max_streams));
         let (peer, exporter) = (checker.peer.clone(), checker.transcript.exporter);
-        let driver = Driver { mux: mux.clone(), prover, checker, config: config.clone() };
+        let (verifier, asks) = (checker.verifier.clone(), Arc::<Asks>::default());
+        let driver = Driver { mux: mux.clone(), prover, checker, asks: asks.clone(), config: config.clone() };
         // Ends with the link, which its last handle closes.
         tokio::spawn(driver.run(stream, read_ahead));
-        Self(Arc::new(Handle { mux, peer, exporter, remote }))
+        Self(Arc::new(Handle { mux, peer, exporter, remote, verifier, asks, config: config.clone() }))
     }
 
     /// Who is at the other end.
@@ -94,6 +102,41 @@ impl Link {
     /// The peer's address, when the link runs over TCP.
     pub fn remote(&self) -> Option<SocketAddr> {
         self.0.remote
+    }
+
+    /// Checks the certificate (DER) of somebody else that the peer has told of. If nothing sufficient is known here about that one's
+    /// platform model, the peer is asked for what it knows; that is verified like everything else.
+    ///
+    /// # Errors
+    /// [`LinkError::Attestation`] says what is wrong with the evidence; others, that the link failed before the answer came.
+    pub async fn verify_relayed(&self, certificate: &[u8], roles: &[Role]) -> Result<PeerIdentity, LinkError> {
+        let Handle { verifier, asks, .. } = &*self.0;
+        let refused = |reason| LinkError::Attestation { reason };
+        match verifier.verify(certificate, roles) {
+            Err(error) if error.wants_collateral() => {}
+            verdict => return verdict.map_err(refused),
+        }
+        // One question at a time; whoever waited for another's answer may need none.
+        let _turn = asks.turn.lock().await;
+        match verifier.verify(certificate, roles) {
+            Err(error) if error.wants_collateral() => {}
+            verdict => return verdict.map_err(refused),
+        }
+        let staple = self.ask(verifier.platform_model(certificate).map_err(refused)?).await?;
+        verifier.verify_stapled(certificate, &staple, roles).map_err(refused)
+    }
+
+    async fn ask(&self, model: Fmspc) -> Result<Bytes, LinkError> {
+        let Handle { mux, asks, config, .. } = &*self.0;
+        let (answer, answered) = oneshot::channel();
+        *lock(&asks.waiting) = Some(answer);
+        mux.control(Frame::Ask(model.0));
+        let limit = config.handshake_timeout;
+        let silent = || LinkError::PeerSilent { limit };
+        tokio::select! {
+            reason = self.closed() => Err(reason),
+            answer = within(&*config.timer, limit, answered) => answer.ok_or_else(silent)?.map_err(|_| silent()),
+        }
     }
 
     /// Opens a stream. Fails at once when the link has ended or as many streams are open as may be.
@@ -133,18 +176,38 @@ impl Link {
     }
 }
 
+/// Questions for collateral, from this side to the other.
+#[derive(Default)]
+struct Asks {
+    /// One question at a time.
+    turn: tokio::sync::Mutex<()>,
+    waiting: Mutex<Option<oneshot::Sender<Bytes>>>,
+}
+
+/// Collateral as it travels; nothing, if there is none or it is larger than anybody reads.
+pub(crate) fn staple(collateral: Option<&Collateral>) -> Bytes {
+    let staple = collateral.map(Collateral::to_staple).unwrap_or_default();
+    if staple.len() > MAX_STAPLE {
+        tracing::warn!(size = staple.len(), limit = MAX_STAPLE, "our platform's collateral is too large to hand over");
+        return Bytes::new();
+    }
+    staple.into()
+}
+
 /// What runs under a link.
 struct Driver {
     mux: Arc<Mux>,
     prover: Prover,
     checker: Checker,
+    asks: Arc<Asks>,
     config: LinkConfig,
 }
 
-/// About proofs, from the peer.
+/// About proofs and collateral, from the peer.
 enum Word {
     Challenge(Nonce),
     Proof(Bytes),
+    Ask(Fmspc),
 }
 
 impl Driver {
@@ -188,6 +251,17 @@ impl Driver {
                         let word = match frame {
                             Frame::Challenge(nonce) => Word::Challenge(nonce),
                             Frame::Proof(proof) => Word::Proof(proof),
+                            Frame::Ask(model) => Word::Ask(Fmspc(model)),
+                            Frame::Collateral(staple) => match lock(&self.asks.waiting).take() {
+                                Some(waiting) => {
+                                    // Whoever asked may have given up.
+                                    let _ = waiting.send(staple);
+                                    continue;
+                                }
+                                None => {
+                                    return LinkError::Protocol { why: "collateral that nobody asked for".into() };
+                                }
+                            },
                             frame => match self.mux.receive(frame) {
                                 Ok(()) => continue,
                                 Err(reason) => return reason,
@@ -195,7 +269,7 @@ impl Driver {
                         };
                         if words.try_send(word).is_err() {
                             return LinkError::Protocol {
-                                why: "challenges and proofs come faster than they are dealt with".into(),
+                                why: "challenges, proofs and questions come faster than they are dealt with".into(),
                             };
                         }
                     }
@@ -258,6 +332,7 @@ impl Driver {
         let mut silence = Duration::ZERO;
         let mut proving: Option<BoxFuture<'_, _>> = None;
         let mut asked = Asked { nonce: None, ago: Duration::ZERO };
+        let mut answers = 0;
         loop {
             // First, because the policy may have changed since the handshake.
             if let Err(reason) = verifier.recheck(peer) {
@@ -291,6 +366,13 @@ impl Driver {
                     Word::Challenge(_) if proving.is_some() => {
                         return LinkError::Protocol { why: "a challenge before the last one is answered".into() };
                     }
+                    Word::Ask(_) if answers >= ANSWERS => {
+                        return LinkError::Protocol { why: "too many questions for collateral".into() };
+                    }
+                    Word::Ask(model) => {
+                        answers += 1;
+                        self.mux.control(Frame::Collateral(staple(verifier.collateral_for(model).as_deref())));
+                    }
                     Word::Challenge(nonce) => proving = Some(self.prover.clone().prove(nonce).boxed()),
                     Word::Proof(proof) => match asked.nonce.take() {
                         None => return LinkError::Protocol { why: "a proof that nobody asked for".into() },
@@ -303,6 +385,7 @@ impl Driver {
                 },
                 () = &mut tick => {
                     tick = self.config.timer.sleep(interval);
+                    answers = 0;
                     silence = if self.mux.was_heard() { Duration::ZERO } else { silence.saturating_add(interval) };
                     if silence >= self.config.idle_timeout {
                         return LinkError::PeerSilent { limit: self.config.idle_timeout };

@@ -448,6 +448,7 @@ impl Mux {
             }
             Frame::Hello(_) => return Err(violation("a second greeting".into())),
             Frame::Challenge(_) | Frame::Proof(_) => return Err(violation("a proof out of turn".into())),
+            Frame::Ask(_) | Frame::Collateral(_) => return Err(violation("collateral out of turn".into())),
         }
         self.check_stalled()
     }

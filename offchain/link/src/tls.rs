@@ -40,7 +40,15 @@ pub struct PeerRule {
 impl PeerRule {
     /// Checks a peer's certificate. Costs no signature when the certificate was seen before.
     pub fn check(&self, certificate: &[u8]) -> Result<PeerIdentity, AttestError> {
-        let peer = self.verifier.verify(certificate, &self.roles)?;
+        self.of_node(self.verifier.verify(certificate, &self.roles)?)
+    }
+
+    /// The same with the collateral that the peer handed over.
+    pub fn check_stapled(&self, certificate: &[u8], staple: &[u8]) -> Result<PeerIdentity, AttestError> {
+        self.of_node(self.verifier.verify_stapled(certificate, staple, &self.roles)?)
+    }
+
+    fn of_node(&self, peer: PeerIdentity) -> Result<PeerIdentity, AttestError> {
         match self.node_key {
             Some(expected) if expected != peer.node_key => {
                 Err(AttestError::WrongNode { got: Box::new(peer.node_key), expected: Box::new(expected) })
@@ -58,7 +66,12 @@ impl PeerRule {
             let why = format!("{} certificates beside it", intermediates.len());
             return Err(refuse(AttestError::MalformedCertificate { why }));
         }
-        self.check(end_entity).map(drop).map_err(refuse)
+        match self.check(end_entity) {
+            // Everything else is in order. The peer is asked for its collateral once it has shown that it holds the certificate's key,
+            // and there is no link before that has verified the quote: see `Words::exchange`.
+            Err(reason) if reason.wants_collateral() => Ok(()),
+            verdict => verdict.map(drop).map_err(refuse),
+        }
     }
 
     fn check_signature(

@@ -6,6 +6,7 @@ mod bench;
 mod handshake;
 mod lifetime;
 mod proof;
+mod staple;
 mod streams;
 
 use std::fmt;
@@ -137,6 +138,17 @@ impl World {
     fn stranger_on(&self, quoter: impl Quoter + 'static, identity: Identity) -> Endpoint {
         let verifier = self.worker.verifier().clone();
         Endpoint::new(IdentityHandle::new(identity), Arc::new(quoter), verifier, LinkConfig::default())
+    }
+
+    /// A node of its own, with collateral from wherever.
+    fn node(&self, role: Role, seed: u8, collateral: Arc<dyn CollateralProvider>) -> Endpoint {
+        let time = self.clock.clone();
+        let now = Arc::new(move || UnixSeconds(time.load(Ordering::Relaxed)));
+        let verifier = Arc::new(Verifier::new(self.policy.clone(), collateral, now));
+        let quoter = quoter(&self.vendor, role);
+        let identity = IdentityHandle::new(issue(&quoter, role, seed));
+        let config = LinkConfig { timer: self.time.clone(), proof_interval: Duration::MAX, ..LinkConfig::default() };
+        Endpoint::new(identity, Arc::new(quoter), verifier, config)
     }
 
     fn issue(&self, role: Role, seed: u8) -> Identity {

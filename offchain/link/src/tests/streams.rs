@@ -194,6 +194,11 @@ pub(super) type Raw = Proven<tokio_rustls::client::TlsStream<tokio::io::DuplexSt
 
 /// A worker that has proven itself to the proxy and then says what it likes.
 pub(super) async fn raw(world: &World) -> (Raw, Link) {
+    raw_to(world, &world.proxy).await
+}
+
+/// The same with another one at the link's end.
+pub(super) async fn raw_to(world: &World, proxy: &Endpoint) -> (Raw, Link) {
     let (a, b) = pipe();
     let dial = async {
         let tls = world.worker.tls_identity().unwrap();
@@ -203,7 +208,7 @@ pub(super) async fn raw(world: &World) -> (Raw, Link) {
         let transcript = transcript(stream.get_ref().1, &tls).unwrap();
         world.worker.greet(stream, Side::Dialer, &tls, &rule, transcript).await.unwrap()
     };
-    let (raw, link) = tokio::join!(dial, world.proxy.accept_over(b, None, &[Role::Worker]));
+    let (raw, link) = tokio::join!(dial, proxy.accept_over(b, None, &[Role::Worker]));
     (raw, link.unwrap())
 }
 
