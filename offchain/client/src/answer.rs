@@ -303,7 +303,7 @@ impl Exchange {
         if prompt.0 > (self.body.len() as u64).saturating_add(TEMPLATE_ALLOWANCE) {
             return Err(protocol("more prompt tokens than the request has bytes"));
         }
-        let worker = self.session.verify_worker(&evidence)?;
+        let worker = self.session.verify_answering(&evidence).await?;
         acceptance
             .verify(&worker.node_key, self.session.network(), &self.asked.request, &self.offer.model)
             .map_err(|e| Fault::new(FaultCode::WorkerFailed, format!("{e}; nothing is billed; ask again")))?;
