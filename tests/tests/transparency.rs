@@ -54,8 +54,8 @@ async fn attack_59_a_worker_that_is_not_logged_is_refused_by_a_client_that_deman
 async fn leaves_of_others_disturb_nobody() {
     let mut net = start(config()).await;
     let others = net.wallet("member 1").unwrap();
-    let proof = || net.proxy().unwrap().proxy.offers()[0].candidates[0].logged.clone().unwrap();
-    let first = proof();
+    let proof = |net: &LocalNet| net.proxy().unwrap().proxy.offers()[0].candidates[0].logged.clone().unwrap();
+    let first = proof(&net);
     for i in 0..5u8 {
         let (node, digest) = (NodeKey::from_seed(&[i; 32]), Hash256([i; 32]));
         log::publish(&others, &*net.chain, &net.registry, &node, &digest).await.unwrap();
@@ -65,7 +65,7 @@ async fn leaves_of_others_disturb_nobody() {
         net.start_client().await.unwrap();
         ask(&net, "What is Toncoin?").await;
     }
-    let last = proof();
+    let last = proof(&net);
     assert_eq!((last.index, last.at), (first.index, first.at), "its leaf is the same");
     assert!(last.path.len() > first.path.len() || last == first);
     net.stop().await;

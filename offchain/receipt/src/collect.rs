@@ -5,8 +5,9 @@ use std::time::Duration;
 use cocoon_attest::AttestError;
 use cocoon_chain::{AccountStatus, Chain, ChainError, StdAddr, run_getter};
 use cocoon_node::{Node, stake};
-use cocoon_protocol::SignedReceipt;
 use cocoon_protocol::acceptance::SignedAcceptance;
+use cocoon_protocol::{LogProof, SignedReceipt};
+use cocoon_transparency::log_address;
 use cocoon_wrappers::generated::pay_channel;
 
 use crate::bundle::{Bundle, Bytes, Content, Evidence, VERSION};
@@ -23,6 +24,8 @@ pub struct Statement {
     pub acceptance: SignedAcceptance,
     /// The worker's certificate, DER.
     pub certificate: Vec<u8>,
+    /// Where the certificate is in the transparency log, if the client has seen it there.
+    pub logged: Option<LogProof>,
     /// Question and answer as they travelled, if they were kept.
     pub content: Option<Content>,
 }
@@ -47,7 +50,7 @@ pub enum CollectError {
 /// Adds to an answer what proves it: the collateral of the worker's platform, and the registry, the worker's channel and its stake
 /// account at the newest block. Soon after the answer: what is proven must be as it was then.
 pub async fn collect(node: &Node, statement: Statement) -> Result<Bundle, CollectError> {
-    let Statement { receipt, acceptance, certificate, content } = statement;
+    let Statement { receipt, acceptance, certificate, logged, content } = statement;
     let collateral = node.endpoint().verifier().collateral(&certificate)?;
     let collateral = collateral.to_json().map_err(|e| CollectError::Collateral(e.to_string()))?;
     let collateral = serde_json::from_slice(&collateral).map_err(|e| CollectError::Collateral(e.to_string()))?;
@@ -59,6 +62,8 @@ pub async fn collect(node: &Node, statement: Statement) -> Result<Bundle, Collec
     }
     let mut accounts = vec![node.registry_address().clone(), receipt.receipt.channel.clone()];
     accounts.extend(stake_of(node, chain, &receipt.receipt.channel).await?);
+    let log = logged.as_ref().and_then(|_| log_address(node.registry_address()).ok());
+    accounts.extend(log);
     let proof = chain.prove(&accounts).await?;
     Ok(Bundle {
         version: VERSION,
@@ -66,6 +71,7 @@ pub async fn collect(node: &Node, statement: Statement) -> Result<Bundle, Collec
         acceptance: Some(acceptance),
         evidence: Evidence { certificate: Bytes(certificate), collateral },
         chain: proof.into(),
+        logged,
         content,
     })
 }

@@ -10,6 +10,7 @@ use cocoon_node::{RegistryView, channels, registry, stake};
 use cocoon_protocol::frame::ChannelTerms;
 use cocoon_protocol::hash::{ResponseHasher, request_hash};
 use cocoon_protocol::{GlobalId, NodePublicKey, Role, UnixSeconds};
+use cocoon_transparency::{LogState, PeakError, evidence_digest, log_address, require_evidence};
 use cocoon_wrappers::generated::pay_channel;
 
 use crate::bundle::Bundle;
@@ -47,6 +48,7 @@ pub async fn verify(bundle: &Bundle, trust: &Trust) -> Verdict {
         if let Some(worker) = worker {
             signatures(&mut verdict, bundle, &worker);
             bond(&mut verdict, bundle, &state, &view, &worker.node_key).await;
+            logged(&mut verdict, bundle, &state, &trust.registry, &worker.node_key);
         }
     }
     verdict.closed()
@@ -224,4 +226,33 @@ async fn bond(verdict: &mut Verdict, bundle: &Bundle, state: &ProvenState, view:
     verdict.result(Subject::Bond, checked, |()| {
         format!("the stake of {owner} answers with {} at least", view.min_worker_stake)
     });
+}
+
+/// Whether the worker's certificate is in the registry's log, so that nobody can deny it (attacks 58, 59).
+fn logged(verdict: &mut Verdict, bundle: &Bundle, state: &ProvenState, registry: &StdAddr, key: &NodePublicKey) {
+    let Some(proof) = &bundle.logged else {
+        return verdict.note(
+            Subject::Log,
+            Outcome::Absent,
+            "the bundle does not say that the worker's certificate is logged",
+        );
+    };
+    let log = log_address(registry).map_err(|e| e.to_string());
+    let Some(account) = log.as_ref().ok().and_then(|log| state.proven(log)) else {
+        return verdict.note(Subject::Log, Outcome::Absent, "the transparency log's account is not proven");
+    };
+    let digest = evidence_digest(&bundle.evidence.certificate.0);
+    let checked = LogState::from_account(account, registry)
+        .map_err(|e| e.to_string())
+        .map(|log| require_evidence(&log, key, &digest, proof).map(|()| log.size()));
+    match checked {
+        Ok(Ok(size)) => {
+            let told = format!("the certificate is leaf {} of {size}, logged at {}", proof.index, proof.at);
+            verdict.note(Subject::Log, Outcome::Passed, told);
+        }
+        // The log may have grown between the answer and the block: that is nobody's fault, and shows nothing.
+        Ok(Err(error @ PeakError::Grown { .. })) => verdict.note(Subject::Log, Outcome::Absent, error),
+        Ok(Err(error)) => verdict.note(Subject::Log, Outcome::Failed, error),
+        Err(error) => verdict.note(Subject::Log, Outcome::Failed, error),
+    }
 }
