@@ -4,11 +4,12 @@
 use std::time::Duration;
 
 use cocoon_chain::Chain;
-use cocoon_e2e::*;
+use cocoon_e2e::rogue::Rogue;
+use cocoon_e2e::{fault as fault_of, *};
 use cocoon_localnet::LocalNet;
 use cocoon_node::log;
-use cocoon_protocol::{Fault, FaultCode, Hash256, NodeKey, Role};
-use cocoon_transparency::evidence_digest;
+use cocoon_protocol::{Fault, FaultCode, Hash256, LogProof, NodeKey, Role, UnixSeconds};
+use cocoon_transparency::{Tail, Tree, evidence_digest};
 
 /// Why a question is not even sent.
 async fn refusal(net: &LocalNet) -> Fault {
@@ -94,5 +95,101 @@ async fn a_renewed_certificate_is_logged_before_it_is_shown() {
     let (_, second) = ask(&net, "What is TON?").await;
     assert_eq!(second.evidence, renewed.evidence);
     assert!(net.chain.head().await.unwrap().utime > first.receipt.receipt.time);
+    net.stop().await;
+}
+
+/// Publishes evidence of any node, and gives the place of the leaf.
+async fn publish(net: &LocalNet, tail: &mut Tail, node: &NodeKey, digest: Hash256) -> (u64, UnixSeconds) {
+    let wallet = net.wallet("member 1").unwrap();
+    log::publish(&wallet, &*net.chain, &net.registry, node, &digest).await.unwrap();
+    let mut place = None;
+    let each = |index, leaf: &cocoon_transparency::Leaf| {
+        place = Some((index, leaf.logs(&node.public(), &digest).unwrap()));
+    };
+    log::follow(tail, &*net.chain, &net.registry, each).await.unwrap();
+    place.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn attacks_58_59_a_proof_that_is_not_of_this_certificate_in_this_log_is_refused() {
+    let mut config = config();
+    config.client.patience = Duration::from_secs(1);
+    let mut net = LocalNet::open(config, &mut |_| {}).await.unwrap();
+    net.start_proxy().await.unwrap();
+    let key = net.node_key(Role::Worker);
+    let mut rogue = Rogue::dial(&net, "gpu owner", key.clone()).await;
+    net.start_client().await.unwrap();
+    let digest = evidence_digest(&rogue.node.evidence());
+    let (other, elsewhere) = (NodeKey::from_seed(&[8; 32]), Hash256([7; 32]));
+    let mut tail = log::tail(&*net.chain, &net.registry).await.unwrap();
+
+    // The same certificate under another key, and another certificate under the same key: both are in the log.
+    let anothers = publish(&net, &mut tail, &other, digest).await;
+    let stale = publish(&net, &mut tail, &key, elsewhere).await;
+    let proof = |tail: &Tail, (index, at): (u64, UnixSeconds)| tail.prove(index, at).unwrap();
+    // A log that somebody made up, or that of another registry: as long as ours, with the right leaf in it.
+    let leaf = cocoon_transparency::Leaf::Evidence { node: Hash256(*key.public().as_bytes()), digest, at: stale.1 };
+    let mut foreign = Tree::default();
+    (0..tail.size()).for_each(|_| foreign.push(leaf.hash()));
+    let whole = foreign.inclusion(0, 4).unwrap();
+    let made_up = LogProof { index: 0, at: stale.1, path: [whole, vec![Hash256::default(); 60]].concat() };
+    let not_yet = LogProof { index: tail.size(), ..proof(&tail, stale) };
+    let cases = [
+        ("another node's", proof(&tail, anothers), "forged"),
+        ("another certificate's", proof(&tail, stale), "forged"),
+        ("another log's", made_up, "forged"),
+        ("of a leaf to come", not_yet, "wait for the next block"),
+    ];
+    for (what, logged, said) in cases {
+        rogue.show(Some(logged)).await;
+        let fault = refusal(&net).await;
+        assert_eq!(fault.code, FaultCode::AttestationFailed, "{what}: {fault}");
+        assert!(
+            fault.message.contains("is in the transparency log") && fault.message.contains(said),
+            "{what}: {fault}"
+        );
+    }
+    rogue.show(None).await;
+    assert!(refusal(&net).await.message.contains("demand_logged"));
+
+    // In the log at last; but the proof is for the log as it was before others came.
+    let place = publish(&net, &mut tail, &key, digest).await;
+    let old = proof(&tail, place);
+    while proof(&tail, place).path == old.path {
+        publish(&net, &mut tail, &other, elsewhere).await;
+    }
+    rogue.show(Some(old)).await;
+    let fault = refusal(&net).await;
+    assert!(fault.message.contains("it is too old"), "{fault}");
+    let forged = LogProof { at: place.1.plus(1), ..proof(&tail, place) };
+    rogue.show(Some(forged)).await;
+    assert!(refusal(&net).await.message.contains("forged"));
+
+    // The true proof: now the question goes out, to a worker that does not answer.
+    rogue.show(Some(proof(&tail, place))).await;
+    let answered = fault_of(net.ask(question("What is Toncoin?")).await.unwrap()).await;
+    assert_ne!(answered.code, FaultCode::AttestationFailed, "{answered}");
+    rogue.leave().await;
+    net.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn attack_68_a_logged_worker_is_asked_and_not_one_that_shows_the_others_proof_or_none() {
+    let mut net = start(config()).await;
+    let mut rogue = Rogue::dial(&net, "member 2", NodeKey::from_seed(&[9; 32])).await;
+    let honest = net.node_key(Role::Worker).public();
+    let theirs = {
+        let offers = net.proxy().unwrap().proxy.offers();
+        offers[0].candidates.iter().find_map(|candidate| candidate.logged.clone()).unwrap()
+    };
+    for logged in [None, Some(theirs)] {
+        rogue.show(logged).await;
+        for _ in 0..4 {
+            let (_, finished) = ask(&net, "What is Toncoin?").await;
+            assert_eq!(finished.worker.node_key, honest);
+        }
+    }
+    assert_eq!(net.proxy().unwrap().proxy.offers()[0].candidates.len(), 2, "both were there to be asked");
+    rogue.leave().await;
     net.stop().await;
 }
