@@ -181,8 +181,11 @@ async fn attacks_76_77_78_an_answer_is_proven_to_others_and_every_altered_field_
     (less.acceptance, less.content) = (None, None);
     less.chain.accounts.truncate(1);
     let verdict = verify(&less, &trust).await;
+    assert_eq!(outcome(&verdict, Subject::Log).0, Outcome::Failed, "a place in a log that is not there: {verdict:#?}");
+    less.logged = None;
+    let verdict = verify(&less, &trust).await;
     assert!(verdict.holds(), "{verdict:#?}");
-    for absent in [Subject::Acceptance, Subject::Request, Subject::Response, Subject::Bond] {
+    for absent in [Subject::Acceptance, Subject::Request, Subject::Response, Subject::Bond, Subject::Log] {
         assert_eq!(outcome(&verdict, absent).0, Outcome::Absent);
     }
     less.chain.accounts.clear();

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use cocoon_attest::AttestError;
 use cocoon_chain::{AccountStatus, Chain, ChainError, StdAddr, run_getter};
-use cocoon_node::{Node, stake};
+use cocoon_node::{Node, log, stake};
 use cocoon_protocol::acceptance::SignedAcceptance;
-use cocoon_protocol::{LogProof, SignedReceipt};
-use cocoon_transparency::log_address;
+use cocoon_protocol::{LogProof, Role, SignedReceipt};
+use cocoon_transparency::{evidence_digest, log_address, require_evidence};
 use cocoon_wrappers::generated::pay_channel;
 
 use crate::bundle::{Bundle, Bytes, Content, Evidence, VERSION};
@@ -62,9 +62,9 @@ pub async fn collect(node: &Node, statement: Statement) -> Result<Bundle, Collec
     }
     let mut accounts = vec![node.registry_address().clone(), receipt.receipt.channel.clone()];
     accounts.extend(stake_of(node, chain, &receipt.receipt.channel).await?);
-    let log = logged.as_ref().and_then(|_| log_address(node.registry_address()).ok());
-    accounts.extend(log);
+    accounts.extend(logged.as_ref().and_then(|_| log_address(node.registry_address()).ok()));
     let proof = chain.prove(&accounts).await?;
+    let logged = still_good(node, &certificate, logged).await;
     Ok(Bundle {
         version: VERSION,
         receipt,
@@ -86,4 +86,14 @@ async fn stake_of(node: &Node, chain: &dyn Chain, channel: &StdAddr) -> Result<O
     let state = state.and_then(|output| pay_channel::decode_state(output.stack).ok());
     let identified = state.and_then(|state| stake::identify(&node.registry().governor, &state.payee).ok());
     Ok(identified.map(|(_, address)| address))
+}
+
+/// A place in the log, if it still leads to a peak after the block of the proof, and so in that block, too: a log only grows, and
+/// the client has seen the leaf in it before.
+async fn still_good(node: &Node, certificate: &[u8], logged: Option<LogProof>) -> Option<LogProof> {
+    let proof = logged?;
+    let worker = node.endpoint().verifier().verify(certificate, &[Role::Worker]).ok()?;
+    let state = log::read(node.chain().as_ref(), node.registry_address()).await.ok()?;
+    require_evidence(&state, &worker.node_key, &evidence_digest(certificate), &proof).ok()?;
+    Some(proof)
 }

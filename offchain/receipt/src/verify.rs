@@ -10,7 +10,7 @@ use cocoon_node::{RegistryView, channels, registry, stake};
 use cocoon_protocol::frame::ChannelTerms;
 use cocoon_protocol::hash::{ResponseHasher, request_hash};
 use cocoon_protocol::{GlobalId, NodePublicKey, Role, UnixSeconds};
-use cocoon_transparency::{LogState, PeakError, evidence_digest, log_address, require_evidence};
+use cocoon_transparency::{LogState, evidence_digest, log_address, require_evidence};
 use cocoon_wrappers::generated::pay_channel;
 
 use crate::bundle::Bundle;
@@ -231,28 +231,18 @@ async fn bond(verdict: &mut Verdict, bundle: &Bundle, state: &ProvenState, view:
 /// Whether the worker's certificate is in the registry's log, so that nobody can deny it (attacks 58, 59).
 fn logged(verdict: &mut Verdict, bundle: &Bundle, state: &ProvenState, registry: &StdAddr, key: &NodePublicKey) {
     let Some(proof) = &bundle.logged else {
-        return verdict.note(
-            Subject::Log,
-            Outcome::Absent,
-            "the bundle does not say that the worker's certificate is logged",
-        );
+        let why = "the bundle does not show the worker's certificate in the transparency log";
+        return verdict.note(Subject::Log, Outcome::Absent, why);
     };
-    let log = log_address(registry).map_err(|e| e.to_string());
-    let Some(account) = log.as_ref().ok().and_then(|log| state.proven(log)) else {
-        return verdict.note(Subject::Log, Outcome::Absent, "the transparency log's account is not proven");
+    let checked = || -> Result<u64, String> {
+        let address = log_address(registry).map_err(|e| e.to_string())?;
+        let account = state.proven(&address).ok_or_else(|| format!("the transparency log {address} is not proven"))?;
+        let log = LogState::from_account(account, registry).map_err(|e| e.to_string())?;
+        let digest = evidence_digest(&bundle.evidence.certificate.0);
+        require_evidence(&log, key, &digest, proof).map_err(|e| e.to_string())?;
+        Ok(log.size())
     };
-    let digest = evidence_digest(&bundle.evidence.certificate.0);
-    let checked = LogState::from_account(account, registry)
-        .map_err(|e| e.to_string())
-        .map(|log| require_evidence(&log, key, &digest, proof).map(|()| log.size()));
-    match checked {
-        Ok(Ok(size)) => {
-            let told = format!("the certificate is leaf {} of {size}, logged at {}", proof.index, proof.at);
-            verdict.note(Subject::Log, Outcome::Passed, told);
-        }
-        // The log may have grown between the answer and the block: that is nobody's fault, and shows nothing.
-        Ok(Err(error @ PeakError::Grown { .. })) => verdict.note(Subject::Log, Outcome::Absent, error),
-        Ok(Err(error)) => verdict.note(Subject::Log, Outcome::Failed, error),
-        Err(error) => verdict.note(Subject::Log, Outcome::Failed, error),
-    }
+    verdict.result(Subject::Log, checked(), |size| {
+        format!("the worker's certificate is leaf {} of {size}, logged at {}", proof.index, proof.at)
+    });
 }
