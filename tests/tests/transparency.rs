@@ -59,7 +59,11 @@ async fn leaves_of_others_disturb_nobody() {
     let first = proof(&net);
     for i in 0..5u8 {
         let (node, digest) = (NodeKey::from_seed(&[i; 32]), Hash256([i; 32]));
-        log::publish(&others, &*net.chain, &net.registry, &node, &digest).await.unwrap();
+        let trace = log::publish(&others, &*net.chain, &net.registry, &node, &digest).await.unwrap();
+        // docs/transparency.md says what it costs: a fee that burns, and gas.
+        let spent = -trace.balance_changes()[others.address()];
+        eprintln!("SPENT {spent} {:?}", trace.total_fees());
+        assert!((20_000_000..32_000_000).contains(&spent), "{spent} nanoton");
         // One that has seen the worker in the log before, and one that has not.
         ask(&net, "What is Toncoin?").await;
         net.kill(cocoon_localnet::Service::Client);
