@@ -3,13 +3,14 @@
 
 use std::time::Duration;
 
+use cocoon_attest::{IdentityRequest, issue_identity};
 use cocoon_chain::Chain;
 use cocoon_e2e::rogue::Rogue;
 use cocoon_e2e::{fault as fault_of, *};
 use cocoon_localnet::LocalNet;
 use cocoon_node::log;
 use cocoon_protocol::{Fault, FaultCode, Hash256, LogProof, NodeKey, Role, UnixSeconds};
-use cocoon_transparency::{Tail, Tree, evidence_digest};
+use cocoon_transparency::{Index, Tail, Tree, evidence_digest, log_address, require_evidence};
 
 /// Why a question is not even sent.
 async fn refusal(net: &LocalNet) -> Fault {
@@ -28,6 +29,20 @@ async fn a_client_that_demands_the_log_is_answered_by_a_logged_worker() {
     let proof = shown.logged.as_ref().unwrap();
     let state = log::read(&*net.chain, &net.registry).await.unwrap();
     assert!(proof.index < state.size());
+    let digest = evidence_digest(&shown.evidence);
+    let key = net.node_key(Role::Worker).public();
+    require_evidence(&state, &key, &digest, proof).unwrap();
+
+    // It is paid for once, however many blocks come.
+    for _ in 0..3 {
+        net.chain.tick().await.unwrap();
+    }
+    let mut index = Index::new(log_address(&net.registry).unwrap());
+    for transaction in net.chain.transactions(&log_address(&net.registry).unwrap(), 0, 1_000).await.unwrap() {
+        index.read(&transaction).unwrap();
+    }
+    assert_eq!(index.leaves().iter().filter(|leaf| leaf.logs(&key, &digest).is_some()).count(), 1);
+    assert_eq!(index.head(), log::read(&*net.chain, &net.registry).await.unwrap().head());
     assert_conserved(&net).await;
     net.stop().await;
 }
@@ -62,7 +77,6 @@ async fn leaves_of_others_disturb_nobody() {
         let trace = log::publish(&others, &*net.chain, &net.registry, &node, &digest).await.unwrap();
         // docs/transparency.md says what it costs: a fee that burns, and gas.
         let spent = -trace.balance_changes()[others.address()];
-        eprintln!("SPENT {spent} {:?}", trace.total_fees());
         assert!((20_000_000..32_000_000).contains(&spent), "{spent} nanoton");
         // One that has seen the worker in the log before, and one that has not.
         ask(&net, "What is Toncoin?").await;
@@ -95,7 +109,7 @@ async fn a_renewed_certificate_is_logged_before_it_is_shown() {
     let renewed = seen.pop().unwrap();
     let state = log::read(&*net.chain, &net.registry).await.unwrap();
     let digest = evidence_digest(&renewed.evidence);
-    cocoon_transparency::require_evidence(&state, &key, &digest, &renewed.logged.unwrap()).unwrap();
+    require_evidence(&state, &key, &digest, &renewed.logged.unwrap()).unwrap();
     let (_, second) = ask(&net, "What is TON?").await;
     assert_eq!(second.evidence, renewed.evidence);
     assert!(net.chain.head().await.unwrap().utime > first.receipt.receipt.time);
@@ -169,10 +183,16 @@ async fn attacks_58_59_a_proof_that_is_not_of_this_certificate_in_this_log_is_re
     rogue.show(Some(forged)).await;
     assert!(refusal(&net).await.message.contains("forged"));
 
-    // The true proof: now the question goes out, to a worker that does not answer.
+    // The true proof: now the question goes out. But a receipt under another certificate, as genuine and not in the log, is not taken.
     rogue.show(Some(proof(&tail, place))).await;
-    let answered = fault_of(net.ask(question("What is Toncoin?")).await.unwrap()).await;
-    assert_ne!(answered.code, FaultCode::AttestationFailed, "{answered}");
+    let platform = net.vendor().platform(u32::from(Role::Worker.code())).unwrap();
+    let quoter = platform.quoter(cocoon_localnet::measurements(Role::Worker));
+    let request = IdentityRequest::new(Role::Worker, net.chain.network(), rogue.node.now());
+    let unlogged = issue_identity(&quoter, &key, &request).unwrap().certificate().to_vec();
+    let asked = async { fault_of(net.ask(question("What is Toncoin?")).await.unwrap()).await };
+    let (refused, ()) = tokio::join!(asked, rogue.accept_with(unlogged));
+    assert_eq!(refused.code, FaultCode::AttestationFailed, "{refused}");
+    assert!(refused.message.contains("demand_logged"), "{refused}");
     rogue.leave().await;
     net.stop().await;
 }
@@ -195,5 +215,17 @@ async fn attack_68_a_logged_worker_is_asked_and_not_one_that_shows_the_others_pr
     }
     assert_eq!(net.proxy().unwrap().proxy.offers()[0].candidates.len(), 2, "both were there to be asked");
     rogue.leave().await;
+    net.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn attack_83_a_proof_too_long_for_any_log_goes_no_further_than_the_proxy() {
+    let mut net = LocalNet::open(config(), &mut |_| {}).await.unwrap();
+    net.start_proxy().await.unwrap();
+    let mut rogue = Rogue::dial(&net, "gpu owner", net.node_key(Role::Worker)).await;
+    rogue.show(Some(LogProof { index: 0, at: UnixSeconds(0), path: vec![Hash256::default(); 64] })).await;
+    let refused = rogue.refusal().await;
+    assert!(refused.message.contains("log proof"), "{refused}");
+    assert!(net.proxy().unwrap().proxy.offers().is_empty());
     net.stop().await;
 }
