@@ -80,7 +80,7 @@ async fn attacks_76_77_78_an_answer_is_proven_to_others_and_every_altered_field_
     let verdict = verify(&whole, &trust).await;
     assert!(verdict.holds(), "{verdict:#?}");
     assert!(verdict.checks().iter().all(|check| check.outcome == Outcome::Passed), "{verdict:#?}");
-    assert_eq!(verdict.checks().len(), 14);
+    assert_eq!(verdict.checks().len(), 15);
 
     let json: Value = serde_json::from_slice(&whole.to_json().unwrap()).unwrap();
     assert_eq!(wrong(&json, &trust).await, None);
@@ -143,6 +143,12 @@ async fn attacks_76_77_78_an_answer_is_proven_to_others_and_every_altered_field_
     )
     .await;
     assert!(promised.contains("model"), "{promised}");
+    // The leaf of another time, or at another place; and without any the receipt proves all the rest.
+    let logged = subject(&|b| b.logged.as_mut().unwrap().at.0 += 1, Subject::Log).await;
+    assert!(logged.contains("forged"), "{logged}");
+    subject(&|b| b.logged.as_mut().unwrap().index -= 1, Subject::Log).await;
+    let verdict = verify(&Bundle { logged: None, ..whole.clone() }, &trust).await;
+    assert!(verdict.holds() && outcome(&verdict, Subject::Log).0 == Outcome::Absent, "{verdict:#?}");
     // A channel of somebody else is not the worker's, and a contract of another kind is no channel.
     let client_channel = net.client().unwrap().client.channel().address().clone();
     for (other, why) in [(client_channel, "key"), (net.registry.clone(), "not a payment channel")] {
@@ -175,8 +181,11 @@ async fn attacks_76_77_78_an_answer_is_proven_to_others_and_every_altered_field_
     (less.acceptance, less.content) = (None, None);
     less.chain.accounts.truncate(1);
     let verdict = verify(&less, &trust).await;
+    assert_eq!(outcome(&verdict, Subject::Log).0, Outcome::Failed, "a place in a log that is not there: {verdict:#?}");
+    less.logged = None;
+    let verdict = verify(&less, &trust).await;
     assert!(verdict.holds(), "{verdict:#?}");
-    for absent in [Subject::Acceptance, Subject::Request, Subject::Response, Subject::Bond] {
+    for absent in [Subject::Acceptance, Subject::Request, Subject::Response, Subject::Bond, Subject::Log] {
         assert_eq!(outcome(&verdict, absent).0, Outcome::Absent);
     }
     less.chain.accounts.clear();

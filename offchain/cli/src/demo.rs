@@ -118,9 +118,15 @@ async fn report(net: &LocalNet, answered: &Answered, verdict: &Verdict, settleme
     let supply = net.chain.supply().await?;
     ensure!(supply.sum() == cocoon_devnet::genesis::SUPPLY, "balances and fees do not add up to what was issued");
     let network_fees: Nano = settlement.traces.iter().map(cocoon_chain::Trace::total_fees).sum();
-    // Part of each claim burns: it goes where nobody has a key.
-    let burnt = |trace: &cocoon_chain::Trace| trace.balance_changes().get(&StdAddr::ZERO).copied().unwrap_or_default();
-    let burnt = u64::try_from(settlement.traces.iter().map(burnt).sum::<i128>()).context("less than nothing burnt")?;
+    // Part of each claim burns: it goes where nobody has a key. What arrives there is counted, not how the balance changes: that
+    // account pays storage fees like any other.
+    let burnt: Nano = settlement
+        .traces
+        .iter()
+        .flat_map(cocoon_chain::Trace::transactions)
+        .filter(|transaction| transaction.account == StdAddr::ZERO)
+        .filter_map(|transaction| Some(transaction.in_message.as_ref()?.value))
+        .sum();
     let checks: Vec<Value> = verdict
         .checks()
         .iter()
@@ -149,7 +155,7 @@ async fn report(net: &LocalNet, answered: &Answered, verdict: &Verdict, settleme
             "refunded_nano": settlement.refunded,
         },
         "paid_nano": { "client": cost, "proxy": fee, "worker": earned },
-        "burnt_nano": Nano::new(burnt),
+        "burnt_nano": burnt,
         "fees_nano": { "settlement": network_fees, "network_total": supply.totals.fees },
         "transactions": supply.totals.transactions,
     }))

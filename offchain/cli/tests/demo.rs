@@ -29,6 +29,8 @@ fn the_demo_answers_and_its_money_adds_up_to_the_nano() {
     assert_eq!(report["receipt"]["verified"], true);
     let checks = report["receipt"]["checks"].as_array().unwrap();
     assert!(checks.len() > 10 && checks.iter().all(|check| check["outcome"] != "FAIL"), "{report}");
+    let logged = checks.iter().find(|check| check["check"] == "log").unwrap();
+    assert_eq!(logged["outcome"], "pass", "the worker is in the transparency log: {logged}");
     // One percent of what each claim paid, rounded down.
     let claims = [nano(&report, "/channel/claimed_nano"), nano(&report, "/paid_nano/worker")];
     assert_eq!(nano(&report, "/burnt_nano"), claims.iter().map(|claim| claim / 100).sum::<u64>());
@@ -47,7 +49,7 @@ fn without_json_people_get_a_table() {
     let output = cocoon(&["demo"]);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let text = String::from_utf8(output.stdout).unwrap();
-    for word in ["Cocoon is a network", "worker", "proxy", "client", "Executed", "every nanoton"] {
+    for word in ["Cocoon is a network", "worker", "proxy", "client", "Executed", "logged at", "every nanoton"] {
         assert!(text.contains(word), "{word:?} in {text}");
     }
 }

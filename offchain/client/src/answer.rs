@@ -11,7 +11,7 @@ use cocoon_protocol::acceptance::SignedAcceptance;
 use cocoon_protocol::frame::{Offer, Request, ToPayee, ToPayer};
 use cocoon_protocol::hash::{ResponseHasher, request_hash};
 use cocoon_protocol::receipt::{Expected, Outcome};
-use cocoon_protocol::{Fault, FaultCode, Hash256, Nano, SignedReceipt, Tokens, Usage};
+use cocoon_protocol::{Fault, FaultCode, Hash256, LogProof, Nano, SignedReceipt, Tokens, Usage};
 use cocoon_receipt::{Bytes as Bytes64, Content, Statement};
 use cocoon_seal::{ChunkOpener, ClientKeys};
 use tokio::sync::mpsc;
@@ -61,6 +61,8 @@ pub struct Finished {
     pub acceptance: SignedAcceptance,
     /// The worker's certificate, DER.
     pub evidence: Vec<u8>,
+    /// Where the certificate is in the transparency log, if the client demanded it.
+    pub logged: Option<LogProof>,
     /// Question and answer as they travelled, if the client keeps them.
     pub content: Option<Content>,
 }
@@ -72,6 +74,7 @@ impl Finished {
             receipt: self.receipt.clone(),
             acceptance: self.acceptance.clone(),
             certificate: self.evidence.clone(),
+            logged: self.logged.clone(),
             content: self.content.clone(),
         }
     }
@@ -303,7 +306,7 @@ impl Exchange {
         if prompt.0 > (self.body.len() as u64).saturating_add(TEMPLATE_ALLOWANCE) {
             return Err(protocol("more prompt tokens than the request has bytes"));
         }
-        let worker = self.session.verify_worker(&evidence)?;
+        let worker = self.session.verify_answering(&evidence).await?;
         acceptance
             .verify(&worker.node_key, self.session.network(), &self.asked.request, &self.offer.model)
             .map_err(|e| Fault::new(FaultCode::WorkerFailed, format!("{e}; nothing is billed; ask again")))?;
@@ -365,7 +368,8 @@ impl Exchange {
             let _ = self.asked.wire.finish();
         }
         let Accepted { worker, acceptance, evidence, .. } = accepted;
-        Ok(Finished { usage, cost, receipt, worker, acceptance, evidence, content: self.asked.content.take() })
+        let logged = self.session.log_proof(&evidence);
+        Ok(Finished { usage, cost, receipt, worker, acceptance, evidence, logged, content: self.asked.content.take() })
     }
 }
 

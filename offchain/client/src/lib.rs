@@ -6,6 +6,7 @@
 
 pub mod answer;
 pub mod http;
+mod logged;
 pub mod receipts;
 mod session;
 
@@ -21,6 +22,7 @@ use cocoon_receipt::{Bundle, CollectError};
 use tokio::sync::Mutex;
 
 pub use answer::{Answer, AnswerEvent, Finished};
+use logged::Logged;
 pub use receipts::Receipts;
 use session::Session;
 
@@ -39,6 +41,10 @@ pub struct ClientConfig {
     pub patience: Duration,
     /// Keep each question and answer as they travelled, sealed, with its receipt, so that a bundle has them too.
     pub keep_content: bool,
+    /// Ask only workers whose evidence is in the registry's transparency log, so that what they run cannot be shown to one client and
+    /// denied to the next; checked against the log's account as this client's own chain proves it. Off by default: a worker pays about
+    /// 1 TON a day to be in the log, and need not. It says nothing about what a worker runs: that is checked in any case.
+    pub demand_logged: bool,
 }
 
 impl Default for ClientConfig {
@@ -50,6 +56,7 @@ impl Default for ClientConfig {
             window: Tokens(64),
             patience: Duration::from_secs(60),
             keep_content: false,
+            demand_logged: false,
         }
     }
 }
@@ -61,6 +68,7 @@ pub struct Client {
     proxy: ProxyEntry,
     channel: Arc<PayerChannel>,
     session: Mutex<Dialled>,
+    logged: Arc<Logged>,
     receipts: Receipts,
 }
 
@@ -87,7 +95,8 @@ impl Client {
             .payer_channel(terms, config.deposit)
             .await
             .map_err(|e| Fault::new(FaultCode::PaymentRejected, e.to_string()))?;
-        Ok(Arc::new(Self { node, config, proxy, channel, session: Mutex::default(), receipts: Receipts::default() }))
+        let (session, logged, receipts) = (Mutex::default(), Arc::default(), Receipts::default());
+        Ok(Arc::new(Self { node, config, proxy, channel, session, logged, receipts }))
     }
 
     /// The channel that pays.
@@ -157,7 +166,8 @@ impl Client {
             let message = format!("proxy {} is not in the registry any more; choose another", self.proxy.node_key);
             return Err(Fault::new(FaultCode::AttestationFailed, message));
         };
-        Session::begin(self.node.clone(), self.config.clone(), proxy, self.channel.clone()).await.map(Arc::new)
+        let (node, config, channel) = (self.node.clone(), self.config.clone(), self.channel.clone());
+        Session::begin(node, config, proxy, channel, self.logged.clone()).await.map(Arc::new)
     }
 }
 

@@ -4,18 +4,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cocoon_attest::PeerIdentity;
+use cocoon_chain::Head;
 use cocoon_link::{Expect, Link, LinkError};
 use cocoon_node::books::PayerChannel;
 use cocoon_node::wire::Wire;
 use cocoon_node::{Node, ProxyEntry};
 use cocoon_protocol::frame::{Offer, SessionOpen, SessionReady, ToPayee, ToPayer};
-use cocoon_protocol::{Fault, FaultCode, GlobalId, NodePublicKey, Role, Tokens};
+use cocoon_protocol::{Candidate, Fault, FaultCode, GlobalId, LogProof, NodePublicKey, Role, Tokens};
 use cocoon_seal::SealingPublicKey;
 use cocoon_seal::request::MAX_CANDIDATES;
 use tokio::sync::watch;
+use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::ClientConfig;
+use crate::logged::{self, Logged};
 
 /// How long to wait for a worker that is on its way back.
 const OFFER_PATIENCE: Duration = Duration::from_secs(5);
@@ -30,6 +33,7 @@ pub(crate) struct Session {
     link: Link,
     channel: Arc<PayerChannel>,
     offers: watch::Receiver<Vec<Offer>>,
+    logged: Arc<Logged>,
     _reader: AbortOnDropHandle<()>,
 }
 
@@ -40,6 +44,7 @@ impl Session {
         config: ClientConfig,
         proxy: &ProxyEntry,
         channel: Arc<PayerChannel>,
+        logged: Arc<Logged>,
     ) -> Result<Self, Fault> {
         let fault = |code, what: String| Fault::new(code, format!("proxy {}: {what}", proxy.endpoint));
         let address = proxy.endpoint.parse().map_err(|_| {
@@ -78,7 +83,7 @@ impl Session {
                 sender.send_replace(offers);
             }
         });
-        Ok(Self { node, config, link, channel, offers, _reader: AbortOnDropHandle::new(reader) })
+        Ok(Self { node, config, link, channel, offers, logged, _reader: AbortOnDropHandle::new(reader) })
     }
 
     /// True while the link lives.
@@ -99,7 +104,7 @@ impl Session {
     /// worker may be on its way back.
     pub async fn offer(&self, model: &str) -> Result<Offer, Fault> {
         let mut changes = self.offers.clone();
-        let deadline = tokio::time::Instant::now() + self.config.patience.min(OFFER_PATIENCE);
+        let deadline = Instant::now() + self.config.patience.min(OFFER_PATIENCE);
         loop {
             changes.mark_unchanged();
             if let Some(offer) = self.offers().into_iter().find(|o| o.name == model) {
@@ -118,22 +123,73 @@ impl Session {
         }
     }
 
-    /// Waits until the offer has workers that this client has verified: their certificates may have run out a moment ago.
+    /// Waits until the offer has workers that this client has verified: their certificates may have run out a moment ago, or their
+    /// places in the log may be in the next block.
     pub async fn verified(&self, offer: &Offer) -> Result<(Offer, Verified), Fault> {
-        let mut changes = self.offers.clone();
-        let deadline = tokio::time::Instant::now() + self.config.patience.min(OFFER_PATIENCE);
+        let mut changes = self.changes();
         let mut offer = offer.clone();
         loop {
             changes.mark_unchanged();
-            let refused = match self.candidates(&offer) {
+            let refused = match self.candidates(&offer).await {
                 Ok(verified) => return Ok((offer, verified)),
                 Err(fault) => fault,
             };
-            if !matches!(tokio::time::timeout_at(deadline, changes.changed()).await, Ok(Ok(()))) {
+            if !changes.wait().await {
                 return Err(refused);
             }
             offer = self.offer(&offer.name).await?;
         }
+    }
+
+    /// Checks the evidence of the worker that answers. Where the log is demanded it is in there, too: a certificate that was renewed a
+    /// moment ago is shown with its proof among the candidates.
+    pub async fn verify_answering(&self, evidence: &[u8]) -> Result<PeerIdentity, Fault> {
+        let worker = self.verify_worker(evidence)?;
+        let mut changes = self.changes();
+        loop {
+            changes.mark_unchanged();
+            let refused = match self.check_logged(&worker, evidence).await {
+                Ok(()) => return Ok(worker),
+                Err(fault) => fault,
+            };
+            if !changes.wait().await {
+                return Err(refused);
+            }
+        }
+    }
+
+    /// Whether a certificate is in the log, if that is demanded, by the proof that stands with it among the candidates.
+    async fn check_logged(&self, worker: &PeerIdentity, evidence: &[u8]) -> Result<(), Fault> {
+        if !self.config.demand_logged {
+            return Ok(());
+        }
+        let shown = {
+            let offers = self.offers.borrow();
+            let mut candidates = offers.iter().flat_map(|offer| &offer.candidates);
+            candidates.find(|candidate| candidate.evidence == evidence).and_then(|candidate| candidate.logged.clone())
+        };
+        let known = self.logged.proof(evidence);
+        let hashes = |proof: &Option<LogProof>| proof.as_ref().map(|proof| proof.path.len());
+        if known.is_some() && hashes(&shown) <= hashes(&known) {
+            return Ok(());
+        }
+        let checked = match logged::state(&self.node).await {
+            Ok(state) => self.logged.check(&state, worker, evidence, shown.as_ref()),
+            Err(fault) => Err(fault),
+        };
+        // One that leads higher is for the receipt, whose reader has a newer log: what was seen in the log stays seen.
+        if known.is_some() { Ok(()) } else { checked }
+    }
+
+    /// Where a certificate is in the log, if that was demanded and seen.
+    pub fn log_proof(&self, evidence: &[u8]) -> Option<LogProof> {
+        self.logged.proof(evidence)
+    }
+
+    fn changes(&self) -> Changes {
+        let blocks = self.config.demand_logged.then(|| self.node.chain().subscribe());
+        let deadline = Instant::now() + self.config.patience.min(OFFER_PATIENCE);
+        Changes { offers: self.offers.clone(), blocks, deadline }
     }
 
     /// A stream for one question.
@@ -155,21 +211,11 @@ impl Session {
     ///
     /// # Errors
     /// Says what is wrong with the last one when none is left.
-    fn candidates(&self, offer: &Offer) -> Result<Verified, Fault> {
+    async fn candidates(&self, offer: &Offer) -> Result<Verified, Fault> {
         let mut refused = None;
         let mut verified = vec![];
         for candidate in offer.candidates.iter().take(MAX_CANDIDATES) {
-            let checked = self.verify_worker(&candidate.evidence).and_then(|worker| {
-                let key = SealingPublicKey::from_announcement(
-                    &candidate.announcement,
-                    &worker.node_key,
-                    self.network(),
-                    self.node.now(),
-                );
-                let key = key.map_err(|e| Fault::new(FaultCode::AttestationFailed, format!("a worker: {e}")))?;
-                Ok((worker.node_key, key))
-            });
-            match checked {
+            match self.check(candidate).await {
                 Ok(worker) => verified.push(worker),
                 Err(fault) => {
                     tracing::warn!(%fault, "a worker is not asked");
@@ -182,6 +228,15 @@ impl Session {
             return Err(refused.unwrap_or_else(nobody));
         }
         Ok(verified)
+    }
+
+    async fn check(&self, candidate: &Candidate) -> Result<(NodePublicKey, SealingPublicKey), Fault> {
+        let worker = self.verify_worker(&candidate.evidence)?;
+        let (network, now) = (self.network(), self.node.now());
+        let key = SealingPublicKey::from_announcement(&candidate.announcement, &worker.node_key, network, now)
+            .map_err(|e| Fault::new(FaultCode::AttestationFailed, format!("a worker: {e}")))?;
+        self.check_logged(&worker, &candidate.evidence).await?;
+        Ok((worker.node_key, key))
     }
 
     pub fn channel(&self) -> &Arc<PayerChannel> {
@@ -209,5 +264,34 @@ impl Session {
     /// Ends the link.
     pub fn close(&self) {
         self.link.close("the client has ended the session");
+    }
+}
+
+/// What may make a worker acceptable that was not: new offers and, where the log counts, new blocks; for a limited time.
+struct Changes {
+    offers: watch::Receiver<Vec<Offer>>,
+    blocks: Option<watch::Receiver<Head>>,
+    deadline: Instant,
+}
+
+impl Changes {
+    fn mark_unchanged(&mut self) {
+        self.offers.mark_unchanged();
+        self.blocks.iter_mut().for_each(watch::Receiver::mark_unchanged);
+    }
+
+    /// False when the time is over, or nothing can change any more.
+    async fn wait(&mut self) -> bool {
+        let block = async {
+            match &mut self.blocks {
+                Some(blocks) => blocks.changed().await.is_ok(),
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            changed = self.offers.changed() => changed.is_ok(),
+            changed = block => changed,
+            () = tokio::time::sleep_until(self.deadline) => false,
+        }
     }
 }

@@ -29,6 +29,7 @@ use cocoon_engine::identity::Manifest;
 use cocoon_engine::{Engine, MistralConfig, MistralEngine, SealedModel};
 use cocoon_link::LinkConfig;
 use cocoon_node::{Node, NodeConfig, ProxyEntry};
+use cocoon_protocol::frame::Offer;
 use cocoon_protocol::{Hash256, ImageId, ModelHash, Nano, NodeKey, Price, Role, StdAddr};
 use cocoon_proxy::{Proxy, ProxyConfig};
 use cocoon_watcher::ClaimPolicy;
@@ -65,6 +66,8 @@ pub struct NetConfig {
     pub client: ClientConfig,
     /// How long the worker waits for a silent payer.
     pub worker_patience: Duration,
+    /// Whether the worker logs its evidence.
+    pub log_evidence: bool,
     /// When earnings are claimed in the background.
     pub claims: ClaimPolicy,
     /// From how much unclaimed money on the proxy reports how workers serve.
@@ -86,8 +89,9 @@ impl NetConfig {
             engines: 1,
             price: Price { prompt: Nano::from_ton(20), completion: Nano::from_ton(100) },
             proxy: ProxyConfig::default(),
-            client: ClientConfig::default(),
+            client: ClientConfig { demand_logged: true, ..ClientConfig::default() },
             worker_patience: Duration::from_secs(30),
+            log_evidence: true,
             claims: cocoon_watcher::DEFAULT_POLICY,
             report_from: Nano::new(200_000_000),
             lite: SocketAddr::from(([127, 0, 0, 1], 0)),
@@ -451,6 +455,7 @@ impl LocalNet {
             owner: owner.address().clone(),
             price: self.config.price,
             patience: self.config.worker_patience,
+            log_evidence: self.config.log_evidence,
         };
         let (model, engines, serving) = (self.config.model.clone(), self.config.engines, node.clone());
         let worker = host
@@ -469,12 +474,16 @@ impl LocalNet {
         self.wait_for_offers().await
     }
 
-    /// Waits until the proxy offers the model.
+    /// Waits until the proxy offers the model, from a worker that is logged if it is to be.
     pub async fn wait_for_offers(&self) -> Result<()> {
         let proxy = self.proxy()?.proxy.clone();
         let mut changes = proxy.changes();
         let offered = async {
-            while proxy.offers().is_empty() {
+            let ready = |offers: Vec<Offer>| {
+                let mut workers = offers.iter().flat_map(|offer| &offer.candidates);
+                workers.any(|worker| worker.logged.is_some() || !self.config.log_evidence)
+            };
+            while !ready(proxy.offers()) {
                 if changes.changed().await.is_err() {
                     bail!("the proxy has gone");
                 }

@@ -5,11 +5,13 @@
 //!
 //! * [`registry`]: the Registry contract as policy;
 //! * [`channels`], [`stake`]: payment channels and stake accounts on chain;
+//! * [`log`]: the transparency log;
 //! * [`books`]: the books of payment channels, kept durable;
 //! * [`wire`]: typed frames on a link.
 
 pub mod books;
 pub mod channels;
+pub mod log;
 mod node;
 pub mod registry;
 pub mod stake;

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cocoon_attest::{
-    CollateralProvider, IdentityHandle, IdentityRequest, IssueError, PolicyHandle, Quoter, Verifier, issue_identity,
+    CollateralProvider, Identity, IdentityHandle, IdentityRequest, IssueError, PolicyHandle, Quoter, Verifier,
+    issue_identity,
 };
 use cocoon_chain::{Chain, ChainError, Head, Wallet};
 use cocoon_link::{Endpoint, LinkConfig};
@@ -223,6 +224,11 @@ impl Node {
     /// The certificate that proves what this node runs and certifies its key.
     pub fn evidence(&self) -> Vec<u8> {
         self.identity.current().certificate().to_vec()
+    }
+
+    /// That certificate with what it claims.
+    pub fn identity(&self) -> Arc<Identity> {
+        self.identity.current()
     }
 
     /// Cancelled when the node stops.

@@ -27,7 +27,7 @@ pub use hash::{Hash256, ImageId, ModelHash};
 pub use keys::{KeyError, NodeKey, NodePublicKey, Signature};
 pub use price::{Price, Usage};
 pub use receipt::{Receipt, SignedReceipt};
-pub use sealed::{Announcement, Candidate, SealedKey, SignedAnnouncement};
+pub use sealed::{Announcement, Candidate, LogProof, SealedKey, SignedAnnouncement};
 pub use tycho_types::models::StdAddr;
 pub use units::{GlobalId, Nano, Role, Tokens, UnixSeconds};
 pub use voucher::{CloseAuth, Evidence, SignedVoucher, Voucher};

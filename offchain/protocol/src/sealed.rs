@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::hash::Hash256;
 use crate::keys::{KeyError, NodeKey, NodePublicKey, Signature};
 use crate::units::{GlobalId, UnixSeconds};
 
@@ -53,6 +54,21 @@ impl SignedAnnouncement {
     }
 }
 
+/// Most hashes of a [`LogProof`]: a log has fewer than 2^64 leaves, so no peak of it is higher.
+pub const MAX_LOG_PATH: usize = 63;
+
+/// Where a node's evidence stands in the transparency log (P8.3): with node key and digest, which whoever has the evidence knows,
+/// this is the leaf and its way up. `cocoon-transparency` checks it.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct LogProof {
+    /// The leaf's position, from zero.
+    pub index: u64,
+    /// When it was logged, by block time: the part of the leaf that does not follow from the evidence.
+    pub at: UnixSeconds,
+    /// The leaf's neighbours, from the leaf upwards to the peak above it; at most [`MAX_LOG_PATH`].
+    pub path: Vec<Hash256>,
+}
+
 /// A worker that may answer, as a proxy tells its clients.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Candidate {
@@ -61,6 +77,9 @@ pub struct Candidate {
     pub evidence: Vec<u8>,
     /// The key to seal questions with, signed by the node key.
     pub announcement: SignedAnnouncement,
+    /// That the evidence is in the transparency log, if the worker has logged it (P8.2).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub logged: Option<LogProof>,
 }
 
 /// A question's content key, sealed to one worker.

@@ -14,11 +14,13 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use cocoon_attest::MAX_CERTIFICATE;
 use cocoon_link::{Link, Listener};
 use cocoon_node::books::PayerChannel;
 use cocoon_node::wire::{Wire, WireError};
 use cocoon_node::{ChannelError, Node, RegistryView};
 use cocoon_protocol::frame::{ChannelTerms, Offer, SessionOpen, SessionReady};
+use cocoon_protocol::sealed::MAX_LOG_PATH;
 use cocoon_protocol::{
     Candidate, Fault, FaultCode, GlobalId, ModelHash, Nano, NodePublicKey, Role, StdAddr, UnixSeconds,
 };
@@ -31,6 +33,8 @@ use crate::workers::{WorkerSession, Workers};
 
 /// How long to wait after a top-up that failed.
 const TOP_UP_PAUSE: Duration = Duration::from_secs(30);
+/// Most bytes of a key that questions are sealed with; an X-Wing key has 1216.
+const MAX_SEALING_KEY: usize = 4_096;
 
 /// How a proxy behaves.
 #[derive(Clone, Debug)]
@@ -204,6 +208,7 @@ impl Proxy {
         let key = link.peer().node_key;
         self.node.check_worker(&owner, &key).await.map_err(refused)?;
         acceptable(&offers, &self.node.registry(), self.now())?;
+        bounded(&candidate)?;
         let channel = {
             let _one_at_a_time = self.opening.lock().await;
             let terms = ChannelTerms {
@@ -231,7 +236,10 @@ impl Proxy {
         let renewals = async {
             loop {
                 match wire.recv().await {
-                    Ok(SessionOpen::Renewed { candidate }) => registered.renew(*candidate),
+                    Ok(SessionOpen::Renewed { candidate }) => {
+                        bounded(&candidate)?;
+                        registered.renew(*candidate);
+                    }
                     other => return ended(other),
                 }
             }
@@ -310,6 +318,22 @@ fn own_channel(terms: &ChannelTerms, client: &NodePublicKey) -> Result<(), Fault
     if terms.payer_key == *client { Ok(()) } else { Err(refused(ChannelError::Foreign("payer key"))) }
 }
 
+/// What a worker gives for clients is passed on unread, but not at any size: it stands in every client's offers (attack 83).
+fn bounded(candidate: &Candidate) -> Result<(), Fault> {
+    let sizes = [
+        ("certificate", candidate.evidence.len(), MAX_CERTIFICATE),
+        ("sealing key", candidate.announcement.announcement.key.len(), MAX_SEALING_KEY),
+        ("log proof", candidate.logged.as_ref().map_or(0, |proof| proof.path.len()), MAX_LOG_PATH),
+    ];
+    match sizes.into_iter().find(|(_, found, most)| found > most) {
+        None => Ok(()),
+        Some((what, found, most)) => {
+            let message = format!("the worker's {what} has the size {found}, and {most} is the most");
+            Err(Fault::new(FaultCode::Protocol, message))
+        }
+    }
+}
+
 /// Whether a worker may offer this: models that are approved, each once, by the DAO's name. Clients know models by name, so a
 /// wrong one would hide the model of all other workers from them.
 fn acceptable(offers: &[Offer], registry: &RegistryView, now: UnixSeconds) -> Result<(), Fault> {
@@ -343,7 +367,7 @@ mod tests {
     use std::collections::{BTreeMap, BTreeSet};
 
     use cocoon_node::registry::Window;
-    use cocoon_protocol::{Hash256, NodeKey, Price, Tokens};
+    use cocoon_protocol::{Announcement, Hash256, LogProof, NodeKey, Price, Tokens};
     use tycho_types::cell::HashBytes;
 
     use super::*;
@@ -387,6 +411,24 @@ mod tests {
         assert!(refused(&[offer(MODEL, "tiny"), offer(MODEL, "tiny")]).contains("twice"));
         let ended = acceptable(&[offer(MODEL, "tiny")], &registry(Some(NOW)), NOW);
         assert_eq!(ended.unwrap_err().code, FaultCode::ModelNotFound);
+    }
+
+    #[test]
+    fn attack_83_what_a_worker_gives_for_clients_is_of_bounded_size() {
+        let announcement = Announcement { global_id: GlobalId::DEVNET, valid_until: NOW, key: vec![0; 1216] };
+        let announcement = announcement.sign(&NodeKey::from_seed(&[1; 32]));
+        let path = vec![Hash256::default(); MAX_LOG_PATH];
+        let logged = Some(LogProof { index: 0, at: NOW, path });
+        let most = Candidate { evidence: vec![0; MAX_CERTIFICATE], announcement, logged };
+        bounded(&most).unwrap();
+        let refused = |change: fn(&mut Candidate)| {
+            let mut candidate = most.clone();
+            change(&mut candidate);
+            bounded(&candidate).unwrap_err().message
+        };
+        assert!(refused(|c| c.evidence.push(0)).contains("certificate"));
+        assert!(refused(|c| c.announcement.announcement.key.resize(MAX_SEALING_KEY + 1, 0)).contains("sealing key"));
+        assert!(refused(|c| c.logged.iter_mut().for_each(|l| l.path.push(Hash256::default()))).contains("log proof"));
     }
 
     #[test]

@@ -4,8 +4,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use cocoon_chain::StdAddr;
 use cocoon_chain::light::StateProof;
-use cocoon_protocol::SignedReceipt;
 use cocoon_protocol::acceptance::SignedAcceptance;
+use cocoon_protocol::{LogProof, SignedReceipt};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
@@ -80,6 +80,9 @@ pub struct Bundle {
     pub evidence: Evidence,
     /// What the network allowed.
     pub chain: ChainProof,
+    /// Where the worker's certificate is in the transparency log; the log is among the accounts then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub logged: Option<LogProof>,
     /// What was asked and answered, as it travelled: sealed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub content: Option<Content>,
@@ -103,7 +106,7 @@ pub struct ChainProof {
     pub blocks: Vec<Bytes>,
     /// `liteServer.configInfo`.
     pub config: Bytes,
-    /// The registry; the channel and the stake account of the worker, if they are there.
+    /// The registry; the channel and the stake account of the worker, if they are there; the transparency log, if its proof is here.
     pub accounts: Vec<ProvenAccount>,
 }
 

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use cocoon_attest::AttestError;
 use cocoon_chain::{AccountStatus, Chain, ChainError, StdAddr, run_getter};
-use cocoon_node::{Node, stake};
-use cocoon_protocol::SignedReceipt;
+use cocoon_node::{Node, log, stake};
 use cocoon_protocol::acceptance::SignedAcceptance;
+use cocoon_protocol::{LogProof, Role, SignedReceipt};
+use cocoon_transparency::{evidence_digest, log_address, require_evidence};
 use cocoon_wrappers::generated::pay_channel;
 
 use crate::bundle::{Bundle, Bytes, Content, Evidence, VERSION};
@@ -23,6 +24,8 @@ pub struct Statement {
     pub acceptance: SignedAcceptance,
     /// The worker's certificate, DER.
     pub certificate: Vec<u8>,
+    /// Where the certificate is in the transparency log, if the client has seen it there.
+    pub logged: Option<LogProof>,
     /// Question and answer as they travelled, if they were kept.
     pub content: Option<Content>,
 }
@@ -47,7 +50,7 @@ pub enum CollectError {
 /// Adds to an answer what proves it: the collateral of the worker's platform, and the registry, the worker's channel and its stake
 /// account at the newest block. Soon after the answer: what is proven must be as it was then.
 pub async fn collect(node: &Node, statement: Statement) -> Result<Bundle, CollectError> {
-    let Statement { receipt, acceptance, certificate, content } = statement;
+    let Statement { receipt, acceptance, certificate, logged, content } = statement;
     let collateral = node.endpoint().verifier().collateral(&certificate)?;
     let collateral = collateral.to_json().map_err(|e| CollectError::Collateral(e.to_string()))?;
     let collateral = serde_json::from_slice(&collateral).map_err(|e| CollectError::Collateral(e.to_string()))?;
@@ -59,13 +62,16 @@ pub async fn collect(node: &Node, statement: Statement) -> Result<Bundle, Collec
     }
     let mut accounts = vec![node.registry_address().clone(), receipt.receipt.channel.clone()];
     accounts.extend(stake_of(node, chain, &receipt.receipt.channel).await?);
+    accounts.extend(logged.as_ref().and_then(|_| log_address(node.registry_address()).ok()));
     let proof = chain.prove(&accounts).await?;
+    let logged = still_good(node, &certificate, logged).await;
     Ok(Bundle {
         version: VERSION,
         receipt,
         acceptance: Some(acceptance),
         evidence: Evidence { certificate: Bytes(certificate), collateral },
         chain: proof.into(),
+        logged,
         content,
     })
 }
@@ -80,4 +86,14 @@ async fn stake_of(node: &Node, chain: &dyn Chain, channel: &StdAddr) -> Result<O
     let state = state.and_then(|output| pay_channel::decode_state(output.stack).ok());
     let identified = state.and_then(|state| stake::identify(&node.registry().governor, &state.payee).ok());
     Ok(identified.map(|(_, address)| address))
+}
+
+/// A place in the log, if it still leads to a peak after the block of the proof, and so in that block, too: a log only grows, and
+/// the client has seen the leaf in it before.
+async fn still_good(node: &Node, certificate: &[u8], logged: Option<LogProof>) -> Option<LogProof> {
+    let proof = logged?;
+    let worker = node.endpoint().verifier().verify(certificate, &[Role::Worker]).ok()?;
+    let state = log::read(node.chain().as_ref(), node.registry_address()).await.ok()?;
+    require_evidence(&state, &worker.node_key, &evidence_digest(certificate), &proof).ok()?;
+    Some(proof)
 }

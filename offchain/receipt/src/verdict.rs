@@ -36,6 +36,8 @@ pub enum Subject {
     Response,
     /// A stake answers for the worker's key.
     Bond,
+    /// The worker's certificate is in the transparency log.
+    Log,
 }
 
 /// Without these, nothing is proven.
@@ -70,6 +72,7 @@ impl Subject {
             Self::Request => "request",
             Self::Response => "response",
             Self::Bond => "bond",
+            Self::Log => "log",
         }
     }
 }

@@ -10,6 +10,7 @@ use cocoon_node::{RegistryView, channels, registry, stake};
 use cocoon_protocol::frame::ChannelTerms;
 use cocoon_protocol::hash::{ResponseHasher, request_hash};
 use cocoon_protocol::{GlobalId, NodePublicKey, Role, UnixSeconds};
+use cocoon_transparency::{LogState, evidence_digest, log_address, require_evidence};
 use cocoon_wrappers::generated::pay_channel;
 
 use crate::bundle::Bundle;
@@ -47,6 +48,7 @@ pub async fn verify(bundle: &Bundle, trust: &Trust) -> Verdict {
         if let Some(worker) = worker {
             signatures(&mut verdict, bundle, &worker);
             bond(&mut verdict, bundle, &state, &view, &worker.node_key).await;
+            logged(&mut verdict, bundle, &state, &trust.registry, &worker.node_key);
         }
     }
     verdict.closed()
@@ -223,5 +225,24 @@ async fn bond(verdict: &mut Verdict, bundle: &Bundle, state: &ProvenState, view:
     let checked = stake::check_node(state, view, &owner, key).await;
     verdict.result(Subject::Bond, checked, |()| {
         format!("the stake of {owner} answers with {} at least", view.min_worker_stake)
+    });
+}
+
+/// Whether the worker's certificate is in the registry's log, so that nobody can deny it (attacks 58, 59).
+fn logged(verdict: &mut Verdict, bundle: &Bundle, state: &ProvenState, registry: &StdAddr, key: &NodePublicKey) {
+    let Some(proof) = &bundle.logged else {
+        let why = "the bundle does not show the worker's certificate in the transparency log";
+        return verdict.note(Subject::Log, Outcome::Absent, why);
+    };
+    let checked = || -> Result<u64, String> {
+        let address = log_address(registry).map_err(|e| e.to_string())?;
+        let account = state.proven(&address).ok_or_else(|| format!("the transparency log {address} is not proven"))?;
+        let log = LogState::from_account(account, registry).map_err(|e| e.to_string())?;
+        let digest = evidence_digest(&bundle.evidence.certificate.0);
+        require_evidence(&log, key, &digest, proof).map_err(|e| e.to_string())?;
+        Ok(log.size())
+    };
+    verdict.result(Subject::Log, checked(), |size| {
+        format!("the worker's certificate is leaf {} of {size}, logged at {}", proof.index, proof.at)
     });
 }

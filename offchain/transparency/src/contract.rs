@@ -4,12 +4,12 @@ use cocoon_chain::AccountSnapshot;
 use cocoon_protocol::units::GlobalId;
 use cocoon_protocol::{Hash256, NodeKey, StdAddr};
 use cocoon_wrappers::AbiError;
-use cocoon_wrappers::generated::transparency_log::{self, CODE_HASH, Data, EvidenceAuth, LogEvidence};
+use cocoon_wrappers::generated::transparency_log::{self, Data, EvidenceAuth, LogEvidence};
 use serde::{Deserialize, Serialize};
 use tycho_types::cell::{Cell, CellBuilder, HashBytes};
 use tycho_types::error::Error;
 
-use crate::hash::{EMPTY_ROOT, hash_node};
+use crate::peaks::LogState;
 
 /// First word of what a node signs: ASCII `TLG1`.
 const EVIDENCE_TAG: u32 = 0x544c_4731;
@@ -63,49 +63,13 @@ pub struct LogHead {
 impl LogHead {
     /// Reads the head from the account of this registry's log. The account must come from a chain that is trusted or verified.
     pub fn from_account(account: &AccountSnapshot, registry: &StdAddr) -> Result<Self, LogError> {
-        let no_log = |found: String| LogError::NoLog { address: account.address.clone(), found };
-        let (Some(code), Some(data)) = (&account.code, &account.data) else {
-            return Err(no_log(account.status.to_string()));
-        };
-        if *code.repr_hash() != CODE_HASH {
-            return Err(no_log(format!("a contract with code {}", code.repr_hash())));
-        }
-        let data = Data::from_cell(data)?;
-        if data.registry != *registry {
-            let (address, expected) = (account.address.clone(), registry.clone());
-            return Err(LogError::OtherRegistry { address, expected, found: data.registry });
-        }
-        Self::from_data(&data)
+        Ok(LogState::from_account(account, registry)?.head())
     }
 
-    /// Folds the peaks into the root. There is one peak for each bit that is set in the size.
+    /// Folds the peaks into the root.
     pub fn from_data(data: &Data) -> Result<Self, LogError> {
-        let size = data.size;
-        let malformed = |why: String| LogError::Peaks { size, why };
-        let mut next = data.peaks.clone();
-        let mut root: Option<Hash256> = None;
-        let mut count = 0;
-        while let Some(cell) = next {
-            count += 1;
-            if count > size.count_ones() {
-                return Err(malformed(format!("there are more than {}", size.count_ones())));
-            }
-            let (peak, rest) = read_peak(&cell).map_err(|why| malformed(why.to_string()))?;
-            root = Some(root.map_or(peak, |right| hash_node(&peak, &right)));
-            next = rest;
-        }
-        if count < size.count_ones() {
-            return Err(malformed(format!("there are {count} instead of {}", size.count_ones())));
-        }
-        Ok(Self { size, root: root.unwrap_or(EMPTY_ROOT) })
+        Ok(LogState::from_data(data)?.head())
     }
-}
-
-fn read_peak(cell: &Cell) -> Result<(Hash256, Option<Cell>), Error> {
-    let mut s = cell.as_slice()?;
-    let hash = Hash256(s.load_u256()?.0);
-    let next = if s.load_bit()? { Some(s.load_reference_cloned()?) } else { None };
-    if s.is_data_empty() && s.is_refs_empty() { Ok((hash, next)) } else { Err(Error::CellOverflow) }
 }
 
 /// Where the log of a registry is.

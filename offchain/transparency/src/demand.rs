@@ -1,10 +1,12 @@
-//! What a client demands of a node before it believes its evidence.
+//! What is demanded: of a node, that its evidence is in the log; of whoever serves proofs, that a leaf is.
 
-use cocoon_protocol::{Hash256, NodePublicKey};
+use cocoon_protocol::{Hash256, LogProof, NodePublicKey};
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use crate::contract::LogHead;
 use crate::leaf::Leaf;
+use crate::peaks::{LogState, PeakError};
 use crate::proof::{ProofError, inclusion_root, verify_consistency};
 
 /// That a leaf is in the log, for somebody who knows a head of it.
@@ -20,7 +22,7 @@ pub struct LoggedProof {
     pub extension: Vec<Hash256>,
 }
 
-/// A node's evidence is not shown to be in the log.
+/// A leaf is not shown to be in the log.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum NotLogged {
     /// The head is older than the proof.
@@ -34,14 +36,6 @@ pub enum NotLogged {
     /// The proof does not hold.
     #[error("the leaf is not shown to be in the log: {0}")]
     Proof(#[from] ProofError),
-    /// The leaf is about something else.
-    #[error("the leaf that was shown is not evidence {digest} of node {node}")]
-    OtherLeaf {
-        /// The node that should be logged.
-        node: Hash256,
-        /// Digest of the evidence that should be logged.
-        digest: Hash256,
-    },
 }
 
 /// Checks that this leaf is in the log with this head, which must come from the chain.
@@ -53,20 +47,19 @@ pub fn require_logged(head: &LogHead, leaf: &Leaf, proof: &LoggedProof) -> Resul
     Ok(verify_consistency(&LogHead { size: proof.size, root }, head, &proof.extension)?)
 }
 
+/// SHA-256 of a node's evidence certificate (DER), byte for byte as the node shows it: what is logged of it.
+pub fn evidence_digest(certificate: &[u8]) -> Hash256 {
+    Hash256(Sha256::digest(certificate).into())
+}
+
 /// Checks that this evidence of this node is in the log: what a client demands of a worker. Evidence of another node does not
-/// serve, and neither does another piece of evidence of the same node.
+/// serve, and neither does another piece of evidence of the same node: the leaf is made here of what must be in it.
 pub fn require_evidence(
-    head: &LogHead,
+    state: &LogState,
     node: &NodePublicKey,
     digest: &Hash256,
-    leaf: &Leaf,
-    proof: &LoggedProof,
-) -> Result<(), NotLogged> {
-    let expected = Hash256(*node.as_bytes());
-    match leaf {
-        Leaf::Evidence { node, digest: logged, .. } if *node == expected && logged == digest => {
-            require_logged(head, leaf, proof)
-        }
-        _ => Err(NotLogged::OtherLeaf { node: expected, digest: *digest }),
-    }
+    proof: &LogProof,
+) -> Result<(), PeakError> {
+    let leaf = Leaf::Evidence { node: Hash256(*node.as_bytes()), digest: *digest, at: proof.at };
+    state.require(&leaf.hash(), proof)
 }

@@ -98,14 +98,7 @@ impl Index {
 
     /// Takes in the account's next transaction. Each follows the one before: nothing can be left out unnoticed.
     pub fn read(&mut self, transaction: &TransactionRecord) -> Result<Option<&Leaf>, IndexError> {
-        let hash = transaction.hash;
-        if transaction.account != self.log {
-            return Err(IndexError::OtherAccount { hash, found: transaction.account.clone(), log: self.log.clone() });
-        }
-        if transaction.prev_lt != self.last_lt {
-            return Err(IndexError::Gap { hash, found: transaction.prev_lt, expected: self.last_lt });
-        }
-        let leaf = leaf_of(transaction).map_err(|why| IndexError::Leaf { hash, why })?;
+        let leaf = take(&self.log, self.last_lt, transaction)?;
         self.last_lt = transaction.lt;
         let Some(leaf) = leaf else { return Ok(None) };
         if let Leaf::Evidence { node, digest, .. } = leaf {
@@ -142,6 +135,18 @@ impl Index {
         let proof = self.tree.prove(index, size)?;
         Ok(leaf.map(|leaf| (*leaf, proof)))
     }
+}
+
+/// The leaf of the log's next transaction, which must follow the one at `last_lt`.
+pub(crate) fn take(log: &StdAddr, last_lt: u64, transaction: &TransactionRecord) -> Result<Option<Leaf>, IndexError> {
+    let hash = transaction.hash;
+    if transaction.account != *log {
+        return Err(IndexError::OtherAccount { hash, found: transaction.account.clone(), log: log.clone() });
+    }
+    if transaction.prev_lt != last_lt {
+        return Err(IndexError::Gap { hash, found: transaction.prev_lt, expected: last_lt });
+    }
+    leaf_of(transaction).map_err(|why| IndexError::Leaf { hash, why })
 }
 
 /// The leaf that a transaction of the log added; none when it refused its message, or was told something else.

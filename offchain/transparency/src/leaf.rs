@@ -1,6 +1,6 @@
 //! What a leaf says, and its bytes.
 
-use cocoon_protocol::{Hash256, UnixSeconds};
+use cocoon_protocol::{Hash256, NodePublicKey, UnixSeconds};
 use cocoon_wrappers::generated::transparency_log::{LogEntry, LogEvidence};
 use serde::{Deserialize, Serialize};
 use tycho_types::cell::{Cell, CellSlice};
@@ -103,6 +103,14 @@ impl Leaf {
             Self::Evidence { node, digest, at } => {
                 [&LogEvidence::OP.to_be_bytes()[..], &node.0, &digest.0, &at.0.to_be_bytes()].concat()
             }
+        }
+    }
+
+    /// When this evidence of this node was logged, if that is what the leaf says.
+    pub fn logs(&self, key: &NodePublicKey, evidence: &Hash256) -> Option<UnixSeconds> {
+        match self {
+            Self::Evidence { node, digest, at } if node.0 == *key.as_bytes() && digest == evidence => Some(*at),
+            _ => None,
         }
     }
 

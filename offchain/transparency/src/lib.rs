@@ -8,7 +8,9 @@
 //! - [`Index`] rebuilds the tree from transactions and is checked against the contract's own [`LogHead`];
 //! - [`Tree`] makes inclusion and consistency proofs as RFC 9162 defines them;
 //! - [`verify_inclusion`] and [`verify_consistency`] check them;
-//! - [`require_logged`] is what a client asks of a node before it believes its evidence.
+//! - [`require_logged`] shows any leaf to whoever knows no more than a head;
+//! - [`require_evidence`] is what a client asks of a node before it believes its evidence: it knows the [`LogState`] from the
+//!   chain, and the node shows the way from its leaf to a peak, which a [`Tail`] finds without reading the log's past.
 //!
 //! Nothing here does I/O: transactions and account states come from a `cocoon_chain::Chain`.
 //!
@@ -31,13 +33,17 @@ mod demand;
 mod hash;
 mod index;
 mod leaf;
+mod peaks;
 mod proof;
+mod tail;
 mod tree;
 
 pub use contract::{LogError, LogHead, evidence_message, log_address};
-pub use demand::{LoggedProof, NotLogged, require_evidence, require_logged};
+pub use demand::{LoggedProof, NotLogged, evidence_digest, require_evidence, require_logged};
 pub use hash::{EMPTY_ROOT, hash_leaf, hash_node};
 pub use index::{Index, IndexError};
 pub use leaf::{Entry, Leaf, LeafError};
+pub use peaks::{LogState, Peak, PeakError};
 pub use proof::{ProofError, inclusion_root, verify_consistency, verify_inclusion};
+pub use tail::Tail;
 pub use tree::{Tree, TreeError};

@@ -1,17 +1,21 @@
 //! The contract on the Rust TVM against the tree: any sequence of what a log may be told gives the same head on both sides.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
+mod records;
+
 use std::sync::LazyLock;
 
 use cocoon_chain::Cell;
 use cocoon_model::chain::{Chain, Compute, Message};
 use cocoon_protocol::units::GlobalId;
-use cocoon_protocol::{Hash256, NodeKey, StdAddr, UnixSeconds};
+use cocoon_protocol::{Hash256, LogProof, NodeKey, StdAddr, UnixSeconds};
 use cocoon_transparency::{
-    Leaf, LogError, LogHead, NotLogged, Tree, evidence_message, log_address, require_evidence, require_logged,
+    Leaf, LogError, LogHead, LogState, NotLogged, PeakError, Tail, Tree, evidence_message, log_address,
+    require_evidence, require_logged,
 };
 use cocoon_wrappers::generated::transparency_log::{Data, LogEntry, state_init};
 use proptest::prelude::*;
+use records::took;
 use tycho_types::cell::{CellBuilder, HashBytes};
 
 const TON: u128 = 1_000_000_000;
@@ -60,6 +64,10 @@ impl Log {
 
     fn head(&self) -> LogHead {
         LogHead::from_data(&self.data()).unwrap()
+    }
+
+    fn state(&self) -> LogState {
+        LogState::from_data(&self.data()).unwrap()
     }
 }
 
@@ -155,31 +163,110 @@ proptest! {
     }
 }
 
-#[test]
-fn attack_58_evidence_of_another_node_does_not_serve() {
+/// A log of these pieces of evidence, and a tail that has followed it from its `from`th leaf on.
+fn log_of(evidence: &[(&NodeKey, Hash256)], from: usize) -> (Log, Tail, Vec<UnixSeconds>) {
     let mut log = Log::open();
-    let (node, other) = (NodeKey::from_seed(&[1; 32]), NodeKey::from_seed(&[2; 32]));
-    let (digest, stale) = (Hash256([3; 32]), Hash256([4; 32]));
-    let mut tree = Tree::default();
-    let mut leaves = vec![];
-    for (key, digest) in [(&other, &digest), (&node, &stale), (&node, &digest)] {
+    let mut tail = None;
+    let mut times = vec![];
+    for (i, (key, digest)) in (0..).zip(evidence) {
+        if i == from as u64 {
+            tail = Some(Tail::from_state(log.address.clone(), i, &log.state()));
+        }
+        log.chain.now += 1;
         let body = evidence_message(key, digest, &log.address.clone(), NETWORK, 0).unwrap();
         assert!(log.say(&account(0x55), TON, body.clone(), None));
-        let leaf = Leaf::from_message(&body, UnixSeconds(log.chain.now)).unwrap();
-        tree.push(leaf.hash());
-        leaves.push(leaf);
+        times.push(UnixSeconds(log.chain.now));
+        if let Some(tail) = &mut tail {
+            let took = took(&log.address, i + 1, i, log.chain.now, body);
+            let (index, leaf) = tail.read(&took).unwrap().unwrap();
+            assert_eq!((index, leaf.logs(&key.public(), digest)), (i, Some(UnixSeconds(log.chain.now))));
+            tail.check(&log.state()).unwrap();
+        }
     }
-    let head = log.head();
-    let asked =
-        |i: u64| require_evidence(&head, &node.public(), &digest, &leaves[i as usize], &tree.prove(i, 3).unwrap());
-    let node_bytes = Hash256(*node.public().as_bytes());
-    assert_eq!(asked(0), Err(NotLogged::OtherLeaf { node: node_bytes, digest }));
-    assert_eq!(asked(1), Err(NotLogged::OtherLeaf { node: node_bytes, digest }));
-    assert_eq!(asked(2), Ok(()));
+    let tail = tail.unwrap_or_else(|| Tail::from_state(log.address.clone(), evidence.len() as u64, &log.state()));
+    (log, tail, times)
+}
+
+#[test]
+fn attack_58_evidence_of_another_node_does_not_serve() {
+    let (node, other) = (NodeKey::from_seed(&[1; 32]), NodeKey::from_seed(&[2; 32]));
+    let (digest, stale) = (Hash256([3; 32]), Hash256([4; 32]));
+    let (log, tail, times) = log_of(&[(&other, digest), (&node, stale), (&node, digest)], 0);
+    let state = log.state();
+    let proof = |i: usize| tail.prove(i as u64, times[i]).unwrap();
+    let asked = |proof: &LogProof| require_evidence(&state, &node.public(), &digest, proof);
+    assert!(matches!(asked(&proof(0)), Err(PeakError::OtherPeak { .. })), "another node's");
+    assert!(matches!(asked(&proof(1)), Err(PeakError::OtherPeak { .. })), "other evidence of the same node");
+    assert_eq!(asked(&proof(2)), Ok(()));
     // A leaf that says the right thing and is not in the log.
-    let invented = Leaf::Evidence { node: node_bytes, digest, at: UnixSeconds(1) };
-    let lie = require_evidence(&head, &node.public(), &digest, &invented, &tree.prove(2, 3).unwrap());
-    assert!(matches!(lie, Err(NotLogged::Proof(_))), "{lie:?}");
+    let forged = LogProof { at: UnixSeconds(1), ..proof(2) };
+    assert!(matches!(asked(&forged), Err(PeakError::OtherPeak { .. })));
+    let moved = LogProof { index: 1, ..proof(2) };
+    assert!(asked(&moved).is_err());
+    let beyond = LogProof { index: 3, ..proof(2) };
+    assert_eq!(asked(&beyond), Err(PeakError::NotYet { index: 3, size: 3 }));
+}
+
+#[test]
+fn attack_58_a_proof_from_another_log_does_not_serve() {
+    let node = NodeKey::from_seed(&[1; 32]);
+    let digest = Hash256([3; 32]);
+    let (ours, _, _) = log_of(&[(&node, Hash256([9; 32])), (&node, digest)], 0);
+    let (_, theirs, times) = log_of(&[(&node, Hash256([8; 32])), (&node, digest)], 0);
+    let proof = theirs.prove(1, times[1]).unwrap();
+    let lie = require_evidence(&ours.state(), &node.public(), &digest, &proof);
+    assert!(matches!(lie, Err(PeakError::OtherPeak { .. })), "{lie:?}");
+}
+
+#[test]
+fn a_tail_that_begins_anywhere_proves_every_leaf_that_came_since() {
+    let node = NodeKey::from_seed(&[1; 32]);
+    let digests: Vec<Hash256> = (0..37).map(|i| Hash256([i; 32])).collect();
+    let evidence: Vec<_> = digests.iter().map(|digest| (&node, *digest)).collect();
+    for from in [0, 1, 5, 8, 12, 16, 31, 36] {
+        let (log, tail, times) = log_of(&evidence, from);
+        let state = log.state();
+        assert_eq!(state.head(), log.head());
+        for i in from..digests.len() {
+            let proof = tail.prove(i as u64, times[i]).unwrap();
+            assert_eq!(require_evidence(&state, &node.public(), &digests[i], &proof), Ok(()), "{from} {i}");
+        }
+        assert_eq!(tail.prove(37, UnixSeconds(0)), None);
+        if from > 1 {
+            assert_eq!(tail.prove(0, times[0]), None, "what came before the tail is not known leaf by leaf");
+        }
+    }
+}
+
+#[test]
+fn a_proof_serves_older_states_too_and_newer_ones_until_its_peak_is_a_part_of_a_higher_one() {
+    let node = NodeKey::from_seed(&[1; 32]);
+    let digest = |i: u8| Hash256([i; 32]);
+    let mut log = Log::open();
+    let mut tail = Tail::from_state(log.address.clone(), 0, &log.state());
+    let (mut states, mut proofs, mut at) = (vec![], vec![], UnixSeconds(0));
+    for i in 0..40u8 {
+        let body = evidence_message(&node, &digest(i), &log.address.clone(), NETWORK, 0).unwrap();
+        assert!(log.say(&account(0x55), TON, body.clone(), None));
+        tail.read(&took(&log.address, u64::from(i) + 1, i.into(), log.chain.now, body)).unwrap();
+        if i == 4 {
+            at = UnixSeconds(log.chain.now);
+        }
+        states.push(log.state());
+        proofs.push(tail.prove(4, at));
+    }
+    // Leaf 4 is below peaks of 1, 2, 4, 8, 16, 32 leaves: from sizes 5, 6, 8, 16, 32 on.
+    let renewed = proofs.windows(2).filter(|pair| pair[0] != pair[1]).count();
+    assert_eq!(renewed, 5, "its first appearance and four merges");
+    let asked = |size: usize, proof: usize| {
+        require_evidence(&states[size - 1], &node.public(), &digest(4), proofs[proof - 1].as_ref().unwrap())
+    };
+    assert_eq!(asked(4, 40), Err(PeakError::NotYet { index: 4, size: 4 }), "the state is older than the leaf");
+    for size in 5..=40 {
+        assert_eq!(asked(size, 40), Ok(()), "the longest path begins with all shorter ones: {size}");
+    }
+    assert_eq!(asked(31, 16), Ok(()), "others' leaves do not disturb it");
+    assert_eq!(asked(32, 31), Err(PeakError::Grown { size: 32, found: 4, needed: 5 }));
 }
 
 #[test]

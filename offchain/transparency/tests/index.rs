@@ -1,11 +1,13 @@
 //! The index: a log as its account's transactions tell it.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
-use cocoon_chain::{AccountStatus, ActionOutcome, Cell, ComputeOutcome, MessageKind, MessageRecord, TransactionRecord};
+mod records;
+
+use cocoon_chain::{ActionOutcome, Cell, ComputeOutcome, MessageKind, TransactionRecord};
 use cocoon_protocol::units::GlobalId;
 use cocoon_protocol::{Hash256, Nano, NodeKey, StdAddr, UnixSeconds};
 use cocoon_transparency::{
-    Index, IndexError, Leaf, LogHead, Tree, TreeError, evidence_message, hash_leaf, log_address, require_evidence,
+    Index, IndexError, Leaf, LogHead, Tree, TreeError, evidence_message, hash_leaf, log_address, require_logged,
 };
 use cocoon_wrappers::generated::transparency_log::LogEntry;
 use tycho_types::cell::{CellBuilder, HashBytes};
@@ -33,37 +35,7 @@ fn entry(revision: u32) -> Cell {
 
 /// A transaction of the log that took this message.
 fn took(lt: u64, prev_lt: u64, body: Cell) -> TransactionRecord {
-    TransactionRecord {
-        hash: Hash256([lt as u8; 32]),
-        account: log(),
-        lt,
-        prev_lt,
-        prev_hash: Hash256([prev_lt as u8; 32]),
-        utime: UnixSeconds(1_000 + lt as u32),
-        status_before: AccountStatus::Active,
-        status_after: AccountStatus::Active,
-        in_message: Some(MessageRecord {
-            hash: Hash256([0; 32]),
-            kind: MessageKind::Internal,
-            src: Some(registry()),
-            dst: Some(log()),
-            value: Nano::ZERO,
-            forward_fee: Nano::ZERO,
-            bounce: true,
-            bounced: false,
-            has_state_init: false,
-            created_lt: lt,
-            body,
-        }),
-        out_messages: vec![],
-        total_fees: Nano::ZERO,
-        storage_fees: Nano::ZERO,
-        compute: ComputeOutcome::Executed { success: true, exit_code: 0, gas_used: 1, gas_fees: Nano::ZERO, steps: 1 },
-        action: Some(ActionOutcome { success: true, result_code: 0, total: 0, skipped: 0, messages: 0 }),
-        bounced_back: false,
-        aborted: false,
-        cell: Cell::default(),
-    }
+    records::took(&log(), lt, prev_lt, 1_000 + lt as u32, body)
 }
 
 #[test]
@@ -84,7 +56,7 @@ fn leaves_are_what_was_taken_and_proofs_of_evidence_hold() {
     assert_eq!(proof.index, 1, "the first one counts");
     let expected = Leaf::Evidence { node: Hash256(*key.as_bytes()), digest: Hash256([1; 32]), at: UnixSeconds(1003) };
     assert_eq!(leaf, expected);
-    require_evidence(&head, &key, &Hash256([1; 32]), &leaf, &proof).unwrap();
+    require_logged(&head, &leaf, &proof).unwrap();
     assert_eq!(index.prove_evidence(&key, &Hash256([3; 32]), 4), Ok(None));
     assert_eq!(index.prove_evidence(&key, &Hash256([2; 32]), 2), Ok(None), "not yet there");
     let beyond = index.prove_evidence(&key, &Hash256([1; 32]), 5);

@@ -1,9 +1,10 @@
 //! The worker: serves an approved model inside a trust domain and is paid for it.
 //!
 //! It dials out to a proxy ([`Worker::serve`]), so a GPU owner needs no open port, and answers the questions that come over
-//! the link ([`answer`]).
+//! the link ([`answer`]). What it shows of itself can be in the transparency log ([`evidence`]).
 
 mod answer;
+mod evidence;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -19,7 +20,10 @@ use cocoon_protocol::{
     Candidate, Fault, GlobalId, ImageId, ModelHash, NodeKey, NodePublicKey, Price, Role, StdAddr, UnixSeconds,
 };
 use cocoon_seal::SealingKey;
+use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
+
+use crate::evidence::{Keeper, Shown};
 
 /// How a worker behaves.
 #[derive(Clone, Debug)]
@@ -30,6 +34,9 @@ pub struct WorkerConfig {
     pub price: Price,
     /// How long a peer may be silent when it is its turn.
     pub patience: Duration,
+    /// Log the evidence of each new certificate in the registry's transparency log, out of the node's wallet: some 0.03 TON every
+    /// forty minutes, that is about 1 TON a day. Clients may demand it.
+    pub log_evidence: bool,
 }
 
 /// A running worker.
@@ -38,6 +45,7 @@ pub struct Worker {
     engine: Arc<dyn Engine>,
     config: WorkerConfig,
     name: String,
+    shown: watch::Sender<Shown>,
     tasks: TaskTracker,
 }
 
@@ -73,12 +81,16 @@ impl Worker {
             return Err(WorkerError::NotApproved(model));
         }
         let name = registry.model_name(&model).ok_or(WorkerError::NotApproved(model))?.to_owned();
-        Ok(Arc::new(Self { node, engine, config, name, tasks: TaskTracker::new() }))
+        let shown = Shown::first(&node);
+        Ok(Arc::new(Self { node, engine, config, name, shown, tasks: TaskTracker::new() }))
     }
 
     /// Serves the proxy until the node stops, dialling again whenever the link breaks.
     pub async fn serve(self: Arc<Self>, proxy: SocketAddr, key: NodePublicKey) {
         let stop = self.node.stopping();
+        let keeper = Keeper::new(self.node.clone(), self.shown.clone(), self.config.log_evidence);
+        let stopped = stop.clone();
+        self.tasks.spawn(async move { stopped.run_until_cancelled(keeper.run()).await });
         let mut pause = Duration::from_millis(100);
         while !stop.is_cancelled() {
             let served = tokio::select! {
@@ -102,9 +114,9 @@ impl Worker {
         self.tasks.wait().await;
     }
 
-    /// One session, from dialling to the end of the link and of the answers that went over it: the next session tells the proxy
+    /// One session of [`Worker::serve`], from dialling to the end of the link and of the answers that went over it: the next session tells the proxy
     /// what is billed (P2.3), and nothing may be billed unknown to it after that.
-    pub async fn session(self: Arc<Self>, proxy: SocketAddr, key: NodePublicKey) -> Result<LinkError, WorkerError> {
+    async fn session(self: Arc<Self>, proxy: SocketAddr, key: NodePublicKey) -> Result<LinkError, WorkerError> {
         let answers = TaskTracker::new();
         let ended = self.clone().serve_link(&answers, proxy, key).await;
         answers.close();
@@ -132,12 +144,12 @@ impl Worker {
         };
         // Lives as long as the session, and the link no longer than the certificate.
         let sealing = SealingKey::generate(&mut rand::rngs::OsRng);
-        let mut evidence = self.evidence();
+        let mut shown = self.shown.subscribe();
         let open = SessionOpen::Worker {
             owner: self.config.owner.clone(),
             offers: vec![offer],
             books: self.node.payee_books(&key),
-            candidate: self.candidate(&sealing, &evidence),
+            candidate: self.candidate(&sealing, &shown.borrow_and_update()),
         };
         wire.send(&open).await?;
         let ready =
@@ -153,7 +165,6 @@ impl Worker {
         let channel = self.node.payee_channel(&terms).await?;
         let sealing = Arc::new(sealing);
         let session = Arc::new(WorkerSession { channel: channel.clone(), sealing: sealing.clone() });
-        let mut head = self.node.chain().subscribe();
         tracing::info!(channel = %channel.address(), deposit = %channel.with(|b| b.deposit()), "serving a proxy");
         loop {
             tokio::select! {
@@ -164,14 +175,10 @@ impl Worker {
                     }
                     Err(reason) => return Ok(reason),
                 },
-                // A certificate is renewed, if at all, when there is a new block.
-                Ok(()) = head.changed() => {
-                    let now = self.evidence();
-                    if now != evidence {
-                        evidence = now;
-                        let candidate = self.candidate(&sealing, &evidence);
-                        wire.send(&SessionOpen::Renewed { candidate }).await?;
-                    }
+                // The certificate was renewed, or the log has grown past the proof.
+                Ok(()) = shown.changed() => {
+                    let candidate = self.candidate(&sealing, &shown.borrow_and_update());
+                    wire.send(&SessionOpen::Renewed { candidate }).await?;
                 }
                 frame = wire.recv() => match frame {
                     Ok(SessionReady::Refused(fault)) => return Err(WorkerError::Refused(fault)),
@@ -225,15 +232,15 @@ impl Worker {
     }
 
     /// What clients need in order to seal questions to this worker.
-    fn candidate(&self, sealing: &SealingKey, evidence: &[u8]) -> Box<Candidate> {
+    fn candidate(&self, sealing: &SealingKey, shown: &Shown) -> Box<Candidate> {
         let valid_until = self.now().plus(SEALING_KEY_LIFE);
         let announcement = sealing.announce(self.network(), valid_until, self.node_key());
-        Box::new(Candidate { evidence: evidence.to_vec(), announcement })
+        Box::new(Candidate { evidence: shown.evidence.clone(), announcement, logged: shown.logged.clone() })
     }
 
     /// The certificate that proves to clients what signs the receipts.
     pub(crate) fn evidence(&self) -> Vec<u8> {
-        self.node.evidence()
+        self.shown.borrow().evidence.clone()
     }
 }
 

@@ -28,7 +28,7 @@ async fn a_receipt_is_verified_and_an_altered_one_fails_with_the_check_that_foun
     let mut bundle: Value = serde_json::from_slice(&std::fs::read(fixture("bundle.json")).unwrap()).unwrap();
     let (code, told, _) = verify(folder.path(), &bundle).await;
     assert_eq!((code, &told["ok"], &told["holds"]), (0, &json!(true), &json!(true)), "{told}");
-    assert_eq!(told["checks"].as_array().unwrap().len(), 14);
+    assert_eq!(told["checks"].as_array().unwrap().len(), 15);
 
     bundle["receipt"]["receipt"]["usage"]["completion"] = json!(1);
     let (code, told, _) = verify(folder.path(), &bundle).await;
