@@ -50,7 +50,7 @@ def measurements(cocoon: Path, out: Path, line: str, firmware: Path) -> dict[str
         [cocoon, "image", "measure", *arguments, "--cmdline", line + ADDED_BY_FIRMWARE, "--json"],
         check=True, capture_output=True, text=True,
     )  # fmt: skip
-    return json.loads(done.stdout)
+    return {name: value for name, value in json.loads(done.stdout).items() if name != "ok"}
 
 
 def build(role: str, cocoon: Path, config: Path, out: Path) -> None:

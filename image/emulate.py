@@ -13,6 +13,9 @@ from packages import ImageError, Lock, command, sysroot
 LOG = re.compile(r"cocoon-image: boot log \S+\n(.*?)cocoon-image: end of boot log", re.DOTALL)
 
 
+MEMORY_MIB = 1024
+
+
 @dataclass(frozen=True)
 class Boot:
     console: str
@@ -26,8 +29,10 @@ class Boot:
         return gzip.decompress(base64.b64decode("".join(found[1].split())))
 
 
-def boot(image: Path, *, memory: int = 1024, seconds: int = 180, line: str | None = None, root: Path | None = None) -> Boot:
-    """Starts the image and waits until it powers off. Another command line or root file system stands in for the image's own."""
+def boot(
+    image: Path, *, line: str | None = None, root: Path | None = None, initrd: Path | None = None, seconds: int = 180
+) -> Boot:
+    """Starts the image and waits until it powers off. What is given stands in for the image's own."""
     tools = sysroot(Lock.read(), "emulate")
     append = line if line is not None else (image / "cmdline").read_text(encoding="utf-8").rstrip("\n")
     with tempfile.TemporaryDirectory(prefix="cocoon-boot-") as temporary:
@@ -43,10 +48,10 @@ def boot(image: Path, *, memory: int = 1024, seconds: int = 180, line: str | Non
         )  # fmt: skip
         try:
             arguments = [
-                "-machine", "q35,accel=tcg", "-cpu", "max", "-m", memory, "-nodefaults", "-display", "none", "-no-reboot",
+                "-machine", "q35,accel=tcg", "-cpu", "max", "-m", MEMORY_MIB, "-nodefaults", "-display", "none", "-no-reboot",
                 "-L", tools / "usr/share/qemu", "-L", tools / "usr/share/seabios",
                 "-bios", image / "OVMF.fd",
-                "-kernel", image / "vmlinuz", "-initrd", image / "initrd", "-append", append,
+                "-kernel", image / "vmlinuz", "-initrd", initrd or image / "initrd", "-append", append,
                 "-drive", f"if=none,id=root,format=raw,read-only=on,file={root or image / 'root.img'}",
                 "-device", "virtio-blk-pci,drive=root,disable-legacy=on",
                 "-netdev", "user,id=net,restrict=on", "-device", "virtio-net-pci,netdev=net,romfile=",
