@@ -68,7 +68,9 @@ pub enum LogError {
         found: usize,
     },
     /// A register that TDX does not have.
-    #[error("the event at byte {at} names register {index}; TDX logs have 1 to 4 (RTMR0 to RTMR3). Read a TPM's log as one")]
+    #[error(
+        "the event at byte {at} names register {index}; TDX logs have 1 to 4 (RTMR0 to RTMR3). Read a TPM's log as one"
+    )]
     UnknownRegister {
         /// Where the event begins.
         at: usize,

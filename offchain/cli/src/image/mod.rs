@@ -6,8 +6,8 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
-use cocoon_image::measure::{self, Acpi, Firmware, PageOrder};
 use cocoon_image::log::Event;
+use cocoon_image::measure::{self, Acpi, Firmware, PageOrder};
 use cocoon_image::replay::Expected;
 use cocoon_image::{Digest384, EventLog, Register, first_misfit, replay};
 
@@ -106,7 +106,10 @@ impl Files {
         if let (Some(acpi), true) = (&acpi, tpm) {
             expected.insert(Register::Rtmr0, measure::rtmr0_without_tdx(acpi, &self.boot_option));
         }
-        ensure!(acpi.is_none() || tpm || self.memory.is_some(), "--acpi goes with --firmware and --memory: all make RTMR0");
+        ensure!(
+            acpi.is_none() || tpm || self.memory.is_some(),
+            "--acpi goes with --firmware and --memory: all make RTMR0"
+        );
         if let Some(path) = &self.firmware {
             let file = read(path)?;
             let firmware = Firmware::parse(&file).with_context(|| path.display().to_string())?;

@@ -115,13 +115,18 @@ pub fn rtmr0_without_tdx(acpi: &Acpi, boot_options: &[Digest384]) -> Vec<Expecte
 /// # Errors
 /// [`MeasureError::Kernel`] when it is no EFI application.
 pub fn rtmr1(kernel: &[u8]) -> Result<Vec<Expected>, MeasureError> {
-    Ok(vec![
-        event("kernel", authenticode(kernel)?),
+    let kernel = event("kernel", authenticode(kernel)?);
+    Ok([kernel].into_iter().chain(rtmr1_after_kernel()).collect())
+}
+
+/// The events of RTMR1 after the kernel's digest, the same for any kernel.
+pub fn rtmr1_after_kernel() -> [Expected; 4] {
+    [
         of("start of the kernel", b"Calling EFI Application from Boot Option"),
         of("separator", &[0; 4]),
         of("exit of boot services", b"Exit Boot Services Invocation"),
         of("exited boot services", b"Exit Boot Services Returned with Success"),
-    ])
+    ]
 }
 
 /// The events of RTMR2, in order: the command line as the kernel's EFI stub sees it (UTF-16, with the closing zero), and
