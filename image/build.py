@@ -20,7 +20,8 @@ ROLES = ("worker", "proxy")
 # The same for all images of one shape, so that root file systems have no random part.
 FILE_SYSTEM_UUID = "c0c00000-0000-4000-8000-000000000000"
 # panic=-1 and oops=panic: a guest that misbehaves ends. Entropy comes from the processor, never from what the host offers.
-COMMAND_LINE = "console=ttyS0 loglevel=4 panic=-1 oops=panic random.trust_bootloader=off"
+# With lockdown, not even a program with all rights loads foreign modules or reads the kernel's memory.
+COMMAND_LINE = "console=ttyS0 loglevel=4 panic=-1 oops=panic random.trust_bootloader=off lockdown=confidentiality"
 # What OVMF adds for the kernel when QEMU starts it directly with an initrd.
 ADDED_BY_FIRMWARE = " initrd=initrd"
 
@@ -64,6 +65,7 @@ def build(role: str, cocoon: Path, config: Path, out: Path) -> None:
         strip(tools, cocoon, folder / "cocoon")
         root = guest.root(packages, tools, role, folder / "cocoon", config.read_bytes())
         data = file_system(tools, root.tar(), folder)
+        inside = {"cocoon, stripped": sha256(folder / "cocoon"), "config": sha256(config)}
     checked = verity(data)
     line = f"{COMMAND_LINE} cocoon.root={checked.blocks}:{checked.root}"
     version = kernel.name.removeprefix("linux-image-")
@@ -78,6 +80,7 @@ def build(role: str, cocoon: Path, config: Path, out: Path) -> None:
     manifest = {
         "role": role,
         "kernel": f"{kernel.name} {kernel.version}",
+        "inside": inside,
         "packages_lock": sha256(Path(guest.HERE / "packages.lock")),
         "files": {name: {"bytes": (out / name).stat().st_size, "sha256": sha256(out / name)} for name in names},
     }

@@ -1,11 +1,13 @@
 """Shows that an image is what docs/image.md says. Each check prints one line; the first that fails ends it."""
 
 import argparse
+import io
 import json
 import os
 import shutil
 import subprocess
 import sys
+import tarfile
 import tempfile
 from pathlib import Path
 
@@ -72,6 +74,27 @@ def flipped(image: Path, folder: Path, at: int) -> Path:
     return other
 
 
+# Ways out of the folder into which the operator's disk is unpacked, and what is said of each. A name with a target is a link.
+HOSTILE = {
+    "a name that climbs stays inside": ({"../../data/key": None}, "removing leading '../../'"),
+    "a link out with a file behind it is refused": ({"out": "/data", "out/key": None}, "operator's disk is no plain archive"),
+}
+
+
+def archive(members: dict[str, str | None]) -> bytes:
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w", format=tarfile.USTAR_FORMAT) as tar:
+        for name, target in members.items():
+            info = tarfile.TarInfo(name)
+            if target:
+                info.type, info.linkname = tarfile.SYMTYPE, target
+                tar.addfile(info)
+            else:
+                info.size = 3
+                tar.addfile(info, io.BytesIO(b"{}\n"))
+    return out.getvalue()
+
+
 def check(cocoon: Path, folder: Path, record: Path | None) -> None:
     config = folder / "config.toml"
     config.write_text("# Stands for the settings of a network.\n", encoding="utf-8")
@@ -124,6 +147,14 @@ def check(cocoon: Path, folder: Path, record: Path | None) -> None:
         boot = emulate.boot(first, root=flipped(first, folder, at))
         refused = "starting cocoon" not in boot.console and "corrupted" in boot.console and boot.ended
         demand(refused, f"a flipped bit in {name} is refused", boot.console)
+
+    disk = folder / "operator.tar"
+    disk.write_bytes(archive({"model/config.json": None}))
+    boot = emulate.boot(first, operator=disk)
+    demand("unpacked the operator's disk" in boot.console, "the operator's disk is unpacked", boot.console)
+    for name, (members, said) in HOSTILE.items():
+        disk.write_bytes(archive(members))
+        demand(said in (console := emulate.boot(first, operator=disk).console), f"on the operator's disk, {name}", console)
     if record:
         write_fixture(record, log, acpi, first, line)
 

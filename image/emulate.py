@@ -30,9 +30,16 @@ class Boot:
 
 
 def boot(
-    image: Path, *, line: str | None = None, root: Path | None = None, initrd: Path | None = None, seconds: int = 180
+    image: Path,
+    *,
+    line: str | None = None,
+    root: Path | None = None,
+    initrd: Path | None = None,
+    operator: Path | None = None,
+    seconds: int = 180,
 ) -> Boot:
-    """Starts the image and waits until it powers off. What is given stands in for the image's own."""
+    """Starts the image and waits until it powers off. A line, root or initrd stands in for the image's own; `operator` is the
+    second disk."""
     tools = sysroot(Lock.read(), "emulate")
     append = line if line is not None else (image / "cmdline").read_text(encoding="utf-8").rstrip("\n")
     with tempfile.TemporaryDirectory(prefix="cocoon-boot-") as temporary:
@@ -58,6 +65,9 @@ def boot(
                 "-chardev", f"socket,id=tpm,path={socket}", "-tpmdev", "emulator,id=tpm,chardev=tpm", "-device", "tpm-crb,tpmdev=tpm",
                 "-serial", f"file:{console}", "-monitor", "none",
             ]  # fmt: skip
+            if operator:
+                arguments += ["-drive", f"if=none,id=operator,format=raw,read-only=on,file={operator}"]
+                arguments += ["-device", "virtio-blk-pci,drive=operator,disable-legacy=on"]
             wait_for(socket, tpm)
             try:
                 done = subprocess.run(

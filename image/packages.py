@@ -7,10 +7,14 @@ import hashlib
 import os
 import shutil
 import subprocess
+import sys
 import urllib.error
 import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
+
+if sys.version_info < (3, 11):
+    sys.exit(f"needs Python 3.11 or newer, this is {sys.version.split()[0]}")
 
 HERE = Path(__file__).resolve().parent
 LOCK = HERE / "packages.lock"
