@@ -121,6 +121,7 @@ def check(cocoon: Path, folder: Path, record: Path | None) -> None:
     boot = emulate.boot(first)
     version = subprocess.run([cocoon, "--version"], check=True, capture_output=True, text=True).stdout.strip()
     demand(f"cocoon-image: role worker, {version}" in boot.console, f"the guest starts and runs {version}", boot.console)
+    demand("cocoon-image: eth0 has 10.0.2.15" in boot.console, "the guest takes its address from the network", boot.console)
     demand("cocoon-image: starting cocoon worker" in boot.console, "the guest starts its role", boot.console)
     demand(boot.ended and "cocoon-image: cocoon ended" in boot.console, "the guest ends with its program", boot.console)
 

@@ -62,7 +62,8 @@ def boot(
                 "-drive", f"if=none,id=root,format=raw,read-only=on,file={root or image / 'root.img'}",
                 "-device", "virtio-blk-pci,drive=root,disable-legacy=on",
                 "-netdev", "user,id=net,restrict=on", "-device", "virtio-net-pci,netdev=net,romfile=",
-                "-chardev", f"socket,id=tpm,path={socket}", "-tpmdev", "emulator,id=tpm,chardev=tpm", "-device", "tpm-crb,tpmdev=tpm",
+                "-chardev", f"socket,id=tpm,path={socket}", "-tpmdev", "emulator,id=tpm,chardev=tpm",
+                "-device", "tpm-crb,tpmdev=tpm",
                 "-serial", f"file:{console}", "-monitor", "none",
             ]  # fmt: skip
             if operator:

@@ -14,6 +14,7 @@ LOADER = "lib64/ld-linux-x86-64.so.2"
 MODULES = {
     "virtio_blk": "the disk with the root file system",
     "virtio_net": "the network",
+    "sha256-ssse3": "hashes with the processor's instructions, for dm-verity",
     "dm-verity": "checks each block of the root file system",
     "erofs": "the root file system",
     "configfs": "the interface to quotes",

@@ -1,4 +1,4 @@
-"""Debian packages at the exact bytes that packages.lock names: fetched once into a cache, checked at each use, unpacked.
+"""Debian packages at the exact bytes that packages.lock names: fetched into a cache, checked, unpacked.
 
 No package is installed: nothing of it runs but the programs that are named, and they run with their own libraries.
 """

@@ -74,15 +74,17 @@ def closure(known: dict[str, dict[str, str]], roots: list[str]) -> list[str]:
         if name in LEFT_OUT or name in found:
             continue
         if name not in known:
-            providers = [other for other, fields in known.items() if re.search(rf"\b{re.escape(name)}\b", fields.get("Provides", ""))]
-            todo.insert(0, providers[0] if providers else missing(name))
+            todo.insert(0, provider(known, name))
             continue
         found.append(name)
         todo.extend(depends(known[name]))
     return found
 
 
-def missing(name: str) -> str:
+def provider(known: dict[str, dict[str, str]], name: str) -> str:
+    for other, fields in known.items():
+        if name in depends({"Depends": fields.get("Provides", "")}):
+            return other
     raise ImageError(f"{SUITE} has no package {name}")
 
 
