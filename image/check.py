@@ -177,7 +177,7 @@ def main() -> None:
     parser.add_argument("--record", type=Path, help="a folder for the boot's log, as a fixture for tests")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="cocoon-test-image-") as temporary:
-        check(args.cocoon, Path(temporary), args.record)
+        check(args.cocoon.resolve(), Path(temporary), args.record)
     print("all passed")
 
 

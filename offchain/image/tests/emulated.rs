@@ -13,7 +13,7 @@ const LOG: &[u8] = include_bytes!("data/emulated/log");
 const COMMAND_LINE: &str = include_str!("data/emulated/cmdline");
 /// `cocoon image measure` computed them from vmlinuz and initrd, whose hashes stand in data/emulated/manifest.json.
 const KERNEL: &str = "b87b2bfd7eb3fcc0c5e3f28a8bd807420d85d8d2ccd0d2727a5b7025aa2d16a6c3369b80556175dad1e1749843ee8f93";
-const INITRD: &str = "e5d1f6f2ac128ca733d068ae1bd293b42f37ba4bae43f60859506ad308df16233e9a4ff3001f6324c790afe7241259d2";
+const INITRD: &str = "9634bd682d4fa1f1c682a6bd16a6f1a79a882ad7054ce9fa4c1274e6c73ead762790b10b0e7555c233ed2687b96c4a82";
 
 fn digest(text: &str) -> Digest384 {
     Digest384(hex::decode(text).unwrap().try_into().unwrap())
