@@ -1,5 +1,6 @@
 //! The event log of a measured boot, as TCG writes it (PC Client Platform Firmware Profile, "crypto agile" form) and as
-//! Linux shows it in `/sys/firmware/acpi/tables/data/CCEL`.
+//! Linux shows it: in `/sys/firmware/acpi/tables/data/CCEL` on TDX, in
+//! `/sys/kernel/security/tpm0/binary_bios_measurements` where a TPM measures instead.
 //!
 //! The log is written by the guest's own firmware and nothing protects it: it explains registers and never stands in for
 //! them. All numbers are little-endian; every length is checked before it is used, and memory stays within a small multiple of the
@@ -16,6 +17,8 @@ pub const MAX_EVENTS: usize = 4096;
 pub const MAX_ALGORITHMS: usize = 8;
 /// The event type that is logged and not measured.
 pub const EV_NO_ACTION: u32 = 3;
+/// The event type that closes what firmware measures before it starts the kernel.
+pub const EV_SEPARATOR: u32 = 4;
 
 const SIGNATURE: &[u8; 16] = b"Spec ID Event03\0";
 const SHA384: u16 = 0x000C;
@@ -65,8 +68,18 @@ pub enum LogError {
         found: usize,
     },
     /// A register that TDX does not have.
-    #[error("the event at byte {at} names register {index}; TDX logs have 1 to 4 (RTMR0 to RTMR3). A TPM's log?")]
+    #[error(
+        "the event at byte {at} names register {index}; TDX logs have 1 to 4 (RTMR0 to RTMR3). Read a TPM's log as one"
+    )]
     UnknownRegister {
+        /// Where the event begins.
+        at: usize,
+        /// What it names.
+        index: u32,
+    },
+    /// A register that no firmware extends at boot.
+    #[error("the event at byte {at} names PCR {index}; a boot extends PCR 0 to 15")]
+    UnknownPcr {
         /// Where the event begins.
         at: usize,
         /// What it names.
@@ -93,7 +106,7 @@ impl Event {
     /// TCG's name of the event type, where it is one that firmware writes at boot.
     pub const fn kind_name(&self) -> &'static str {
         match self.kind {
-            0x4 => "EV_SEPARATOR",
+            EV_SEPARATOR => "EV_SEPARATOR",
             0x5 => "EV_ACTION",
             0x6 => "EV_EVENT_TAG",
             0xa => "EV_PLATFORM_CONFIG_FLAGS",
@@ -127,27 +140,71 @@ impl EventLog {
     /// # Errors
     /// [`LogError`] says what is wrong and at which byte.
     pub fn parse(log: &[u8]) -> Result<Self, LogError> {
-        if log.len() > MAX_LOG {
-            return Err(LogError::TooLong { found: log.len() });
-        }
-        let (algorithms, mut at) = header(log)?;
         let mut events = Vec::new();
-        let mut count = 0usize;
-        while !is_filler(log.get(at..).unwrap_or_default()) {
-            count += 1;
-            if count > MAX_EVENTS {
-                return Err(LogError::TooManyEvents);
+        for Record { at, index, kind, digest, data } in records(log)? {
+            let register = Register::from_log(index).ok_or(LogError::UnknownRegister { at, index })?;
+            events.push(Event { at, register, kind, digest, data: data.to_vec() });
+        }
+        Ok(Self { events })
+    }
+
+    /// Reads a TPM's log as the log that TDX's registers would have had of the same boot.
+    ///
+    /// UEFI, section 38.4.1 (`MapPcrToMrIndex`), says which register stands in for which PCR. Of PCR 0 there is nothing:
+    /// MRTD holds the firmware. Firmware closes each PCR with a separator and each of TDX's registers with one only, so
+    /// the first of a register's separators stays.
+    ///
+    /// # Errors
+    /// [`LogError`] says what is wrong and at which byte.
+    pub fn parse_tpm(log: &[u8]) -> Result<Self, LogError> {
+        let mut events: Vec<Event> = Vec::new();
+        for Record { at, index, kind, digest, data } in records(log)? {
+            let register = match index {
+                0 => continue,
+                1 | 7 => Register::Rtmr0,
+                2..=6 => Register::Rtmr1,
+                8..=15 => Register::Rtmr2,
+                _ => return Err(LogError::UnknownPcr { at, index }),
+            };
+            let closed = || events.iter().any(|event| event.register == register && event.kind == EV_SEPARATOR);
+            if kind != EV_SEPARATOR || !closed() {
+                events.push(Event { at, register, kind, digest, data: data.to_vec() });
             }
-            let (event, next) = record(log, at, &algorithms)?;
-            events.extend(event);
-            at = next;
         }
         Ok(Self { events })
     }
 }
 
-/// The rest of the table. An event cannot look like this: register 0 is MRTD, which no event extends, so zeros to
-/// the end of the log hold no event, and no register is 0xffffffff.
+/// An event before anybody knows which kind of register its index stands for.
+struct Record<'a> {
+    at: usize,
+    index: u32,
+    kind: u32,
+    digest: Digest384,
+    data: &'a [u8],
+}
+
+fn records(log: &[u8]) -> Result<Vec<Record<'_>>, LogError> {
+    if log.len() > MAX_LOG {
+        return Err(LogError::TooLong { found: log.len() });
+    }
+    let (algorithms, mut at) = header(log)?;
+    let mut records = Vec::new();
+    let mut count = 0usize;
+    while !is_filler(log.get(at..).unwrap_or_default()) {
+        count += 1;
+        if count > MAX_EVENTS {
+            return Err(LogError::TooManyEvents);
+        }
+        let (found, next) = record(log, at, &algorithms)?;
+        records.extend(found);
+        at = next;
+    }
+    Ok(records)
+}
+
+/// The rest of the table. An event cannot look like this: it has a digest at least, so zeros to the end of the log hold none,
+/// and no register is 0xffffffff.
 fn is_filler(rest: &[u8]) -> bool {
     rest.iter().all(|b| *b == 0) || rest.iter().all(|b| *b == 0xff)
 }
@@ -180,7 +237,7 @@ fn header(log: &[u8]) -> Result<(Vec<(u16, usize)>, usize), LogError> {
 }
 
 /// One record and where the next begins; no event for one that only informs.
-fn record(log: &[u8], at: usize, algorithms: &[(u16, usize)]) -> Result<(Option<Event>, usize), LogError> {
+fn record<'a>(log: &'a [u8], at: usize, algorithms: &[(u16, usize)]) -> Result<(Option<Record<'a>>, usize), LogError> {
     let cut = || LogError::Truncated { what: "an event", at };
     let index = u32_at(log, at).ok_or_else(cut)?;
     let kind = u32_at(log, at + 4).ok_or_else(cut)?;
@@ -206,7 +263,6 @@ fn record(log: &[u8], at: usize, algorithms: &[(u16, usize)]) -> Result<(Option<
     if kind == EV_NO_ACTION {
         return Ok((None, next));
     }
-    let register = Register::from_log(index).ok_or(LogError::UnknownRegister { at, index })?;
     let [digest] = digests.as_slice() else { return Err(LogError::DigestCount { at, found: digests.len() }) };
-    Ok((Some(Event { at, register, kind, digest: *digest, data: data.to_vec() }), next))
+    Ok((Some(Record { at, index, kind, digest: *digest, data }), next))
 }

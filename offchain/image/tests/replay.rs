@@ -107,7 +107,7 @@ proptest! {
             log[at] = byte;
         }
         for log in [log.clone(), [log, noise.clone()].concat(), noise] {
-            if let Ok(parsed) = EventLog::parse(&log) {
+            for parsed in [EventLog::parse(&log), EventLog::parse_tpm(&log)].into_iter().flatten() {
                 prop_assert!(parsed.events.iter().map(|event| event.data.len()).sum::<usize>() <= log.len());
                 replay(&parsed);
             }

@@ -6,6 +6,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
+use cocoon_image::log::Event;
 use cocoon_image::measure::{self, Acpi, Firmware, PageOrder};
 use cocoon_image::replay::Expected;
 use cocoon_image::{Digest384, EventLog, Register, first_misfit, replay};
@@ -34,6 +35,14 @@ enum Command {
     Replay {
         /// The log, as in /sys/firmware/acpi/tables/data/CCEL.
         log: PathBuf,
+        /// It is a TPM's log, as in /sys/kernel/security/tpm0/binary_bios_measurements: say what TDX's registers would hold. Two
+        /// events of RTMR0 exist on TDX only, so RTMR0 is compared without them and is not shown.
+        #[arg(long)]
+        tpm: bool,
+        /// List the events, each with its register, type and digest: those of type EV_EFI_VARIABLE_BOOT in RTMR0 are what
+        /// --boot-option takes.
+        #[arg(long)]
+        events: bool,
         #[command(flatten)]
         files: Files,
     },
@@ -57,8 +66,8 @@ struct Files {
     /// Memory of the machine in MiB: RTMR0.
     #[arg(long, value_name = "MIB", requires_all = ["firmware", "acpi"])]
     memory: Option<u32>,
-    /// Directory with what QEMU tells the firmware: `table-loader`, `rsdp` and `tables`.
-    #[arg(long, value_name = "DIR", requires = "memory")]
+    /// Directory with what QEMU tells the firmware: `table-loader`, `rsdp`, `tables`, and `tpm-log` where there is a TPM.
+    #[arg(long, value_name = "DIR")]
     acpi: Option<PathBuf>,
     /// Digest of each boot option that the firmware measures into RTMR0, in order, from a reference boot.
     #[arg(long, value_name = "SHA384", value_parser = digest)]
@@ -82,20 +91,32 @@ fn read(path: &Path) -> Result<Vec<u8>> {
     Ok(data)
 }
 
+fn acpi(dir: &Path) -> Result<Acpi> {
+    let part = |name| read(&dir.join(name));
+    let tpm_log = dir.join("tpm-log").exists().then(|| part("tpm-log")).transpose()?;
+    Ok(Acpi { loader: part("table-loader")?, rsdp: part("rsdp")?, tpm_log, tables: part("tables")? })
+}
+
 impl Files {
     /// MRTD, where the firmware is known, and the expected events of each register whose files are.
-    fn predict(&self) -> Result<(Option<Digest384>, BTreeMap<Register, Vec<Expected>>)> {
+    fn predict(&self, tpm: bool) -> Result<(Option<Digest384>, BTreeMap<Register, Vec<Expected>>)> {
         let mut mrtd = None;
         let mut expected = BTreeMap::new();
+        let acpi = self.acpi.as_deref().map(acpi).transpose()?;
+        if let (Some(acpi), true) = (&acpi, tpm) {
+            expected.insert(Register::Rtmr0, measure::rtmr0_without_tdx(acpi, &self.boot_option));
+        }
+        ensure!(
+            acpi.is_none() || tpm || self.memory.is_some(),
+            "--acpi goes with --firmware and --memory: all make RTMR0"
+        );
         if let Some(path) = &self.firmware {
             let file = read(path)?;
             let firmware = Firmware::parse(&file).with_context(|| path.display().to_string())?;
             let order = if self.section_by_section { PageOrder::SectionBySection } else { PageOrder::PageByPage };
             mrtd = Some(firmware.mrtd(order));
-            if let (Some(memory), Some(dir)) = (self.memory, &self.acpi) {
-                let part = |name| read(&dir.join(name));
-                let acpi = Acpi { loader: part("table-loader")?, rsdp: part("rsdp")?, tables: part("tables")? };
-                let events = measure::rtmr0(&firmware, u64::from(memory) << 20, &acpi, &self.boot_option)?;
+            if let (Some(memory), Some(acpi), false) = (self.memory, &acpi, tpm) {
+                let events = measure::rtmr0(&firmware, u64::from(memory) << 20, acpi, &self.boot_option)?;
                 expected.insert(Register::Rtmr0, events);
             }
         }
@@ -114,10 +135,14 @@ fn name(register: Register) -> String {
     register.to_string().to_lowercase()
 }
 
+fn line(event: &Event) -> Report {
+    Report::new().text("register", event.register).text("kind", event.kind_name()).text("digest", event.digest)
+}
+
 pub(crate) fn run(args: &Args) -> Result<Report> {
     match &args.command {
         Command::Measure(files) => {
-            let (mrtd, expected) = files.predict()?;
+            let (mrtd, expected) = files.predict(false)?;
             ensure!(
                 mrtd.is_some() || !expected.is_empty(),
                 "nothing to measure: give --firmware, --kernel, or --initrd with --cmdline"
@@ -126,12 +151,18 @@ pub(crate) fn run(args: &Args) -> Result<Report> {
             let registers = expected.iter().map(|(register, events)| (name(*register), measure::register(events)));
             Ok(registers.fold(report, |report, (name, value)| report.text(name, value)))
         }
-        Command::Replay { log, files } => {
-            let (_, expected) = files.predict()?;
-            let events = EventLog::parse(&read(log)?).with_context(|| log.display().to_string())?;
+        Command::Replay { log, tpm, events: list, files } => {
+            let (_, expected) = files.predict(*tpm)?;
+            let parse = if *tpm { EventLog::parse_tpm } else { EventLog::parse };
+            let events = parse(&read(log)?).with_context(|| log.display().to_string())?;
             let mut report = Report::new().number("events", events.events.len() as u64);
             for (register, value) in replay(&events) {
-                report = report.text(name(register), value);
+                if !(*tpm && register == Register::Rtmr0) {
+                    report = report.text(name(register), value);
+                }
+            }
+            if *list {
+                report = report.list("log", events.events.iter().map(line).collect());
             }
             if expected.is_empty() {
                 return Ok(report);

@@ -72,6 +72,31 @@ async fn a_boot_that_went_as_predicted_fits_and_another_one_names_what_differs()
 }
 
 #[tokio::test]
+async fn a_log_of_a_tpm_is_read_when_it_is_called_one_and_lists_its_events() {
+    let data = concat!(env!("CARGO_MANIFEST_DIR"), "/../image/tests/data/emulated");
+    let log = format!("{data}/log");
+    let ended = cocoon(&["image", "replay", &log, "--json"]).await;
+    assert!(ended.code == 1 && ended.stderr.contains("TPM"), "{ended:?}");
+    let replayed = json(&cocoon(&["image", "replay", &log, "--tpm", "--events", "--json"]).await);
+    // RTMR0 would lack what only a trust domain is handed.
+    assert!(replayed.get("rtmr0").is_none() && replayed.get("rtmr1").is_some(), "{replayed}");
+    let events = replayed["log"].as_array().unwrap();
+    assert_eq!(events.iter().filter(|event| event["kind"] == "EV_EFI_VARIABLE_BOOT").count(), 2);
+    assert_eq!(replayed["events"], events.len());
+
+    let dir = tempfile::tempdir().unwrap();
+    let initrd = dir.path().join("initrd");
+    std::fs::write(&initrd, "another").unwrap();
+    let line = std::fs::read_to_string(format!("{data}/cmdline")).unwrap();
+    let files = ["--initrd", initrd.to_str().unwrap(), "--cmdline", &line, "--json"];
+    let ended = cocoon(&[&["image", "replay", &log, "--tpm"], &files[..]].concat()).await;
+    assert!(ended.code == 1 && json(&ended)["misfit"].as_str().unwrap().contains("(initrd)"), "{ended:?}");
+
+    let ended = cocoon(&["image", "measure", "--kernel", "absent", "--acpi", data]).await;
+    assert!(ended.code == 1 && ended.stderr.contains("--memory"), "{ended:?}");
+}
+
+#[tokio::test]
 async fn a_model_is_called_by_every_byte_of_it() {
     let shipped = NetConfig::shipped_model();
     let hash = async |dir: &str| json(&cocoon(&["model", "hash", dir, "--json"]).await)["model_hash"].clone();

@@ -45,6 +45,8 @@ pub struct Acpi {
     pub loader: Vec<u8>,
     /// `etc/acpi/rsdp`.
     pub rsdp: Vec<u8>,
+    /// `etc/tpm/log`, where the machine has a TPM: memory set aside for its log. A guest on TDX has none.
+    pub tpm_log: Option<Vec<u8>>,
     /// `etc/acpi/tables`.
     pub tables: Vec<u8>,
 }
@@ -83,6 +85,15 @@ pub fn rtmr0(
     let mut events = vec![
         of("TD HOB", &hob::td_hob(firmware.sections(), memory_bytes)?),
         of("configuration volume", firmware.configuration_volume()?),
+    ];
+    events.extend(rtmr0_without_tdx(acpi, boot_options));
+    Ok(events)
+}
+
+/// The events of RTMR0 that the same firmware also has where there is no TDX: all but its first two, which only a trust domain
+/// is handed.
+pub fn rtmr0_without_tdx(acpi: &Acpi, boot_options: &[Digest384]) -> Vec<Expected> {
+    let mut events = vec![
         empty_variable(GLOBAL_VARIABLE, "SecureBoot"),
         empty_variable(GLOBAL_VARIABLE, "PK"),
         empty_variable(GLOBAL_VARIABLE, "KEK"),
@@ -91,10 +102,11 @@ pub fn rtmr0(
         of("separator", &[0; 4]),
         of("ACPI loader", &acpi.loader),
         of("ACPI RSDP", &acpi.rsdp),
-        of("ACPI tables", &acpi.tables),
     ];
+    events.extend(acpi.tpm_log.as_deref().map(|log| of("the TPM's log area", log)));
+    events.push(of("ACPI tables", &acpi.tables));
     events.extend(boot_options.iter().map(|digest| event("boot option", *digest)));
-    Ok(events)
+    events
 }
 
 /// The events of RTMR1 for a direct boot, in order. The kernel is hashed as the file is; see docs/image.md for the versions of QEMU
@@ -103,13 +115,18 @@ pub fn rtmr0(
 /// # Errors
 /// [`MeasureError::Kernel`] when it is no EFI application.
 pub fn rtmr1(kernel: &[u8]) -> Result<Vec<Expected>, MeasureError> {
-    Ok(vec![
-        event("kernel", authenticode(kernel)?),
+    let kernel = event("kernel", authenticode(kernel)?);
+    Ok([kernel].into_iter().chain(rtmr1_after_kernel()).collect())
+}
+
+/// The events of RTMR1 after the kernel's digest, the same for any kernel.
+pub fn rtmr1_after_kernel() -> [Expected; 4] {
+    [
         of("start of the kernel", b"Calling EFI Application from Boot Option"),
         of("separator", &[0; 4]),
         of("exit of boot services", b"Exit Boot Services Invocation"),
         of("exited boot services", b"Exit Boot Services Returned with Success"),
-    ])
+    ]
 }
 
 /// The events of RTMR2, in order: the command line as the kernel's EFI stub sees it (UTF-16, with the closing zero), and
