@@ -170,14 +170,16 @@ fn services(net: &Network, tower: Option<&str>) -> Services {
     let model = concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/cocoon-tiny");
     let table = format!(
         "[worker]\nowner = \"{owner}\"\nmodel = \"{model}\"\nproxy = \"{proxy_key}\"\n\
-         price = {{ prompt = \"20TON\", completion = \"2000TON\" }}\n"
+         price = {{ prompt = \"20TON\", completion = \"2000TON\" }}\nlog_evidence = true\n"
     );
     let mut worker = net.service("worker", &net.describe("worker", 12, &table));
     net.obey(&mut worker, "1000TON", "owner.wallet");
     worker.ready();
 
     net.wallet("client");
-    let table = format!("[client]\nlisten = \"127.0.0.1:0\"\ndeposit = \"20TON\"\nproxy = \"{proxy_key}\"\n");
+    let table = format!(
+        "[client]\nlisten = \"127.0.0.1:0\"\ndeposit = \"20TON\"\ndemand_logged = true\nproxy = \"{proxy_key}\"\n"
+    );
     let mut client = net.service("client", &net.describe("client", 13, &table));
     let ready = client.ready();
     let [endpoint, channel] = ["endpoint", "channel"].map(|field| ready[field].as_str().unwrap().to_owned());

@@ -47,6 +47,9 @@ struct Table {
     window: Option<u32>,
     /// How long a peer may be silent when it is its turn; a minute if absent.
     patience: Option<Text<Span>>,
+    /// Ask only workers whose evidence is in the transparency log; not if absent.
+    #[serde(default)]
+    demand_logged: bool,
     /// Keep each question and answer, sealed, with its receipt; not if absent.
     #[serde(default)]
     keep_content: bool,
@@ -64,6 +67,7 @@ impl Table {
             window,
             patience: self.patience.as_ref().map_or(otherwise.patience, |span| Duration::from_secs(span.0.0.into())),
             keep_content: self.keep_content,
+            demand_logged: self.demand_logged,
         })
     }
 }

@@ -47,6 +47,9 @@ struct Table {
     price: PriceTable,
     /// Node key of the proxy that it serves; the first of the registry if absent.
     proxy: Option<Text<PublicKey>>,
+    /// Log each certificate in the transparency log, for some 1 TON a day out of the worker's wallet; not if absent.
+    #[serde(default)]
+    log_evidence: bool,
     /// How long a peer may be silent when it is its turn; 30 s if absent.
     patience: Option<Text<Span>>,
 }
@@ -79,7 +82,8 @@ async fn start(args: &Args) -> Result<Running> {
     let engine: Arc<dyn Engine> = Arc::new(engine);
     let model = engine.info().model;
     let patience = file.worker.patience.as_ref().map_or(PATIENCE, |span| Duration::from_secs(span.0.0.into()));
-    let config = WorkerConfig { owner, price: file.worker.price.price(), patience };
+    let config =
+        WorkerConfig { owner, price: file.worker.price.price(), patience, log_evidence: file.worker.log_evidence };
     let worker = Worker::new(node.clone(), engine, config)?;
 
     let proxy = super::client::proxy(&node, file.worker.proxy.as_ref()).await?;
