@@ -270,6 +270,13 @@ async fn a_worker_that_cannot_pay_shows_its_logged_certificate_to_its_end_and_is
     }
     // After its end there is none to show that is logged.
     net.chain.advance(Duration::from_secs(20 * 60)).await.unwrap();
+    for _ in 0..400 {
+        let offers = net.proxy().unwrap().proxy.offers();
+        if offers.first().is_some_and(|offer| offer.candidates[0].evidence != first.evidence) {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
     let fault = refusal(&net).await;
     assert!(fault.message.contains("demand_logged"), "{fault}");
 
