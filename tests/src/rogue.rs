@@ -70,7 +70,7 @@ impl Rogue {
 
     /// Why the proxy has ended the session.
     pub async fn refusal(&mut self) -> Fault {
-        match self.wire.recv().await.unwrap() {
+        match tokio::time::timeout(PATIENCE, self.wire.recv()).await.unwrap().unwrap() {
             SessionReady::Refused(fault) => fault,
             other => panic!("the proxy goes on: {other:?}"),
         }

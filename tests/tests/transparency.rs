@@ -4,18 +4,20 @@
 use std::time::Duration;
 
 use cocoon_attest::{IdentityRequest, issue_identity};
-use cocoon_chain::Chain;
+use cocoon_chain::{Chain, OutMessage};
 use cocoon_e2e::rogue::Rogue;
 use cocoon_e2e::{fault as fault_of, *};
 use cocoon_localnet::LocalNet;
 use cocoon_node::log;
-use cocoon_protocol::{Fault, FaultCode, Hash256, LogProof, NodeKey, Role, UnixSeconds};
+use cocoon_protocol::{Fault, FaultCode, Hash256, LogProof, Nano, NodeKey, Role, UnixSeconds};
 use cocoon_transparency::{Index, Tail, Tree, evidence_digest, log_address, require_evidence};
 
-/// Why a question is not even sent.
+/// Why a question has no answer.
 async fn refusal(net: &LocalNet) -> Fault {
-    let refused = net.ask(question("What is Toncoin?")).await;
-    refused.err().and_then(|error| error.downcast::<Fault>().ok()).unwrap()
+    match net.ask(question("What is Toncoin?")).await {
+        Ok(answer) => fault_of(answer).await,
+        Err(error) => error.downcast::<Fault>().unwrap(),
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -214,6 +216,18 @@ async fn attack_68_a_logged_worker_is_asked_and_not_one_that_shows_the_others_pr
         }
     }
     assert_eq!(net.proxy().unwrap().proxy.offers()[0].candidates.len(), 2, "both were there to be asked");
+    // When it alone is left, nobody is asked.
+    net.kill(cocoon_localnet::Service::Worker);
+    let mut fault = refusal(&net).await;
+    for _ in 0..10 {
+        if fault.code == FaultCode::AttestationFailed {
+            break;
+        }
+        // The client may not know yet that the worker has gone.
+        fault = refusal(&net).await;
+    }
+    assert_eq!(fault.code, FaultCode::AttestationFailed, "{fault}");
+    assert!(fault.message.contains("forged"), "{fault}");
     rogue.leave().await;
     net.stop().await;
 }
@@ -227,5 +241,50 @@ async fn attack_83_a_proof_too_long_for_any_log_goes_no_further_than_the_proxy()
     let refused = rogue.refusal().await;
     assert!(refused.message.contains("log proof"), "{refused}");
     assert!(net.proxy().unwrap().proxy.offers().is_empty());
+    net.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_that_cannot_pay_shows_its_logged_certificate_to_its_end_and_is_logged_again_when_it_can() {
+    let mut net = start(config()).await;
+    let (_, first) = ask(&net, "What is Toncoin?").await;
+    // Of its wallet only dust is left.
+    let wallet = net.worker().unwrap().node.wallet().clone();
+    let balance = net.chain.account(wallet.address()).await.unwrap().balance;
+    let to = net.wallet("member 1").unwrap().address().clone();
+    let gift = OutMessage::new(to, balance.saturating_sub(Nano::new(30_000_000)));
+    wallet.send_and_confirm(&*net.chain, &[gift]).await.unwrap().ok().unwrap();
+
+    // Its certificate is renewed at forty minutes, and the new one cannot be logged.
+    net.chain.advance(Duration::from_secs(45 * 60)).await.unwrap();
+    let renewed = async {
+        while net.worker().unwrap().node.evidence() == first.evidence {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), renewed).await.unwrap();
+    for _ in 0..3 {
+        net.chain.tick().await.unwrap();
+        let (_, again) = ask(&net, "What is Toncoin?").await;
+        assert_eq!(again.evidence, first.evidence);
+    }
+    // After its end there is none to show that is logged.
+    net.chain.advance(Duration::from_secs(20 * 60)).await.unwrap();
+    for _ in 0..400 {
+        let offers = net.proxy().unwrap().proxy.offers();
+        if offers.first().is_some_and(|offer| offer.candidates[0].evidence != first.evidence) {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let fault = refusal(&net).await;
+    assert!(fault.message.contains("demand_logged"), "{fault}");
+
+    // Money helps, within the pause that it makes after failures.
+    net.chain.faucet(wallet.address(), Nano::from_ton(1)).await.unwrap();
+    net.chain.advance(Duration::from_secs(5 * 60)).await.unwrap();
+    net.wait_for_offers().await.unwrap();
+    let (_, last) = ask(&net, "What is Toncoin?").await;
+    assert_ne!(last.evidence, first.evidence);
     net.stop().await;
 }

@@ -93,7 +93,7 @@ impl Tail {
 
     fn push(&mut self, leaf: Hash256) {
         let (mut height, mut place, mut hash) = (0, self.size, leaf);
-        self.size += 1;
+        self.size = self.size.saturating_add(1);
         loop {
             self.nodes.insert((height, place), hash);
             // A right child completes its parent; its left neighbour is a peak until now, and so it is known.

@@ -310,3 +310,38 @@ fn peaks_that_are_not_those_of_the_size_are_refused() {
     let odd = LogHead::from_data(&Data { peaks: Some(Cell::default()), ..good });
     assert!(matches!(odd, Err(LogError::Peaks { .. })));
 }
+
+/// Peaks as the contract keeps them, the smallest first.
+fn list(peaks: &[[u8; 32]]) -> Option<Cell> {
+    peaks.iter().rev().fold(None, |next, hash| {
+        let mut builder = CellBuilder::new();
+        builder.store_u256(&HashBytes(*hash)).unwrap();
+        builder.store_bit(next.is_some()).unwrap();
+        if let Some(next) = next {
+            builder.store_reference(next).unwrap();
+        }
+        Some(builder.build().unwrap())
+    })
+}
+
+proptest! {
+    #[test]
+    fn any_proof_against_any_state_is_refused_in_bounded_time(
+        size in prop_oneof![any::<u64>(), 0..70u64, Just(u64::MAX), Just(1 << 63)],
+        index in prop_oneof![any::<u64>(), 0..70u64, Just(u64::MAX)],
+        path in prop::collection::vec(any::<[u8; 32]>(), 0..70),
+        leaf in any::<[u8; 32]>(),
+    ) {
+        let peaks: Vec<[u8; 32]> = (0..size.count_ones()).map(|i| [i as u8; 32]).collect();
+        let data = Data { registry: account(0x11), size, peaks: list(&peaks) };
+        let state = LogState::from_data(&data).unwrap();
+        prop_assert_eq!(state.peaks().map(|peak| 1u128 << peak.height).sum::<u128>(), u128::from(size));
+        let proof = LogProof { index, at: UnixSeconds(0), path: path.into_iter().map(Hash256).collect() };
+        let refused = state.require(&Hash256(leaf), &proof);
+        prop_assert_eq!(matches!(refused, Err(PeakError::NotYet { .. })), index >= size);
+        prop_assert!(refused.is_err());
+        let tail = Tail::from_state(account(0x12), 0, &state);
+        tail.check(&state).unwrap();
+        let _ = tail.prove(index, UnixSeconds(0));
+    }
+}

@@ -80,16 +80,22 @@ impl Keeper {
         // Read once: what is logged is what will be shown.
         let mut next = Shown::of(&self.node, None);
         if self.log_evidence {
+            // Rather one that only clients who demand the log refuse than one that everybody refuses.
+            if self.shown.borrow().not_after <= self.node.now() {
+                self.show(next.clone());
+            }
             next.logged = self.keep_logged(&next.evidence).await.unwrap_or_else(|error| {
                 tracing::warn!(%error, "this worker's evidence is not shown to be in the transparency log; trying again");
                 None
             });
-            // Rather one that clients who demand the log refuse than one that everybody refuses.
-            let ended = self.shown.borrow().not_after <= self.node.now();
-            if next.logged.is_none() && !ended {
+            if next.logged.is_none() {
                 return;
             }
         }
+        self.show(next);
+    }
+
+    fn show(&self, next: Shown) {
         self.shown.send_if_modified(|shown| {
             let changed = *shown != next;
             *shown = next;
@@ -126,17 +132,21 @@ impl Keeper {
         }
         // Should this fail halfway, the leaf may come all the same: the tail will see it before another is paid for.
         let (chain, registry) = (&**node.chain(), node.registry_address());
-        match log::publish(node.wallet(), chain, registry, node.key(), &following.digest).await {
-            Ok(trace) => {
-                tracing::info!(digest = %following.digest, fees = %trace.total_fees(), "this worker's evidence is logged");
+        let published = log::publish(node.wallet(), chain, registry, node.key(), &following.digest).await;
+        following.find(&node).await?;
+        match (following.place, published) {
+            (Some((index, _)), _) => {
+                tracing::info!(index, digest = %following.digest, "this worker's evidence is in the transparency log");
                 self.pause = FIRST_PAUSE;
             }
-            Err(error) => {
-                tracing::warn!(%error, pause_s = self.pause, "this worker's evidence could not be logged; trying again");
+            (None, outcome) => {
+                // A wallet that cannot pay sends nothing, and that is no failure of its transaction.
+                let why = outcome.err().map_or("the wallet sent nothing; has it money?".to_owned(), |e| e.to_string());
+                tracing::warn!(why, pause_s = self.pause, "this worker's evidence could not be logged; trying again");
                 self.pause();
             }
         }
-        following.find(&node).await
+        Ok(())
     }
 
     fn pause(&mut self) {
