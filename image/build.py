@@ -20,8 +20,11 @@ ROLES = ("worker", "proxy")
 # The same for all images of one shape, so that root file systems have no random part.
 FILE_SYSTEM_UUID = "c0c00000-0000-4000-8000-000000000000"
 # panic=-1 and oops=panic: a guest that misbehaves ends. Entropy comes from the processor, never from what the host offers.
-# With lockdown, not even a program with all rights loads foreign modules or reads the kernel's memory.
-COMMAND_LINE = "console=ttyS0 loglevel=4 panic=-1 oops=panic random.trust_bootloader=off lockdown=confidentiality"
+# With lockdown, not even a program with all rights loads foreign modules or reads the kernel's memory. Without SysRq, nobody at
+# the other end of the console commands the kernel.
+COMMAND_LINE = (
+    "console=ttyS0 loglevel=4 panic=-1 oops=panic random.trust_bootloader=off lockdown=confidentiality sysctl.kernel.sysrq=0"
+)
 # What OVMF adds for the kernel when QEMU starts it directly with an initrd.
 ADDED_BY_FIRMWARE = " initrd=initrd"
 

@@ -123,6 +123,9 @@ def check(cocoon: Path, folder: Path, record: Path | None) -> None:
     demand(f"cocoon-image: role worker, {version}" in boot.console, f"the guest starts and runs {version}", boot.console)
     demand("cocoon-image: eth0 has 10.0.2.15" in boot.console, "the guest takes its address from the network", boot.console)
     demand("cocoon-image: starting cocoon worker" in boot.console, "the guest starts its role", boot.console)
+    # The kernel says "Power down" to any console that it has.
+    silent = "Power down" not in boot.console.partition("starting cocoon")[2]
+    demand(silent, "the kernel prints nothing once the program runs", boot.console)
     demand(boot.ended and "cocoon-image: cocoon ended" in boot.console, "the guest ends with its program", boot.console)
 
     acpi = folder / "acpi"
