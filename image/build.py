@@ -20,8 +20,11 @@ ROLES = ("worker", "proxy")
 # The same for all images of one shape, so that root file systems have no random part.
 FILE_SYSTEM_UUID = "c0c00000-0000-4000-8000-000000000000"
 # panic=-1 and oops=panic: a guest that misbehaves ends. Entropy comes from the processor, never from what the host offers.
-# With lockdown, not even a program with all rights loads foreign modules or reads the kernel's memory.
-COMMAND_LINE = "console=ttyS0 loglevel=4 panic=-1 oops=panic random.trust_bootloader=off lockdown=confidentiality"
+# With lockdown, not even a program with all rights loads foreign modules or reads the kernel's memory. Without SysRq, nobody at
+# the other end of the console commands the kernel.
+COMMAND_LINE = (
+    "console=ttyS0 loglevel=4 panic=-1 oops=panic random.trust_bootloader=off lockdown=confidentiality sysctl.kernel.sysrq=0"
+)
 # What OVMF adds for the kernel when QEMU starts it directly with an initrd.
 ADDED_BY_FIRMWARE = " initrd=initrd"
 
@@ -54,6 +57,14 @@ def measurements(cocoon: Path, out: Path, line: str, firmware: Path) -> dict[str
     return {name: value for name, value in json.loads(done.stdout).items() if name != "ok"}
 
 
+def settings(folder: Path, role: str) -> dict[str, bytes]:
+    """The files for /etc/cocoon."""
+    files = {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+    if f"{role}.toml" not in files:
+        raise ImageError(f"{folder} has no {role}.toml: docs/image.md says what belongs there")
+    return files
+
+
 def build(role: str, cocoon: Path, config: Path, out: Path) -> None:
     lock = Lock.read()
     packages, tools = sysroot(lock, "guest"), sysroot(lock, "build")
@@ -63,9 +74,11 @@ def build(role: str, cocoon: Path, config: Path, out: Path) -> None:
     with tempfile.TemporaryDirectory(prefix="cocoon-image-") as temporary:
         folder = Path(temporary)
         strip(tools, cocoon, folder / "cocoon")
-        root = guest.root(packages, tools, role, folder / "cocoon", config.read_bytes())
+        files = settings(config, role)
+        root = guest.root(packages, tools, role, folder / "cocoon", files)
         data = file_system(tools, root.tar(), folder)
-        inside = {"cocoon, stripped": sha256(folder / "cocoon"), "config": sha256(config)}
+        inside = {f"/etc/cocoon/{name}": hashlib.sha256(data).hexdigest() for name, data in files.items()}
+        inside["/bin/cocoon"] = sha256(folder / "cocoon")
     checked = verity(data)
     line = f"{COMMAND_LINE} cocoon.root={checked.blocks}:{checked.root}"
     version = kernel.name.removeprefix("linux-image-")
@@ -99,7 +112,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="scripts/build-image", description="Builds a guest image, always to the same bytes.")
     parser.add_argument("--role", choices=ROLES, help="what the guest runs")
     parser.add_argument("--cocoon", type=Path, help="the cocoon program, for x86-64 Linux, to put into the guest")
-    parser.add_argument("--config", type=Path, help="the role's settings (TOML): part of the image and of its measurements")
+    parser.add_argument("--config", type=Path, help="folder of the network's settings: ROLE.toml, network.json; measured")
     parser.add_argument("--refresh-lock", action="store_true", help="take the newest packages of Debian into image/packages.lock")
     parser.add_argument("out", type=Path, nargs="?", help="the folder for the image")
     args = parser.parse_args()

@@ -1,7 +1,9 @@
 """Shows that an image is what docs/image.md says. Each check prints one line; the first that fails ends it."""
 
 import argparse
+import contextlib
 import io
+import ipaddress
 import json
 import os
 import shutil
@@ -9,6 +11,7 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import emulate
@@ -74,30 +77,75 @@ def flipped(image: Path, folder: Path, at: int) -> Path:
     return other
 
 
-# Ways out of the folder into which the operator's disk is unpacked, and what is said of each. A name with a target is a link.
-HOSTILE = {
-    "a name that climbs stays inside": ({"../../data/key": None}, "removing leading '../../'"),
-    "a link out with a file behind it is refused": ({"out": "/data", "out/key": None}, "operator's disk is no plain archive"),
+# What the worker says last on a machine without TDX.
+NO_TDX = "this machine gives no quote"
+# Text is a file's contents, a path is what a symbolic link points to.
+Members = dict[str, str | Path]
+OPERATOR: Members = {
+    "worker.toml": 'owner = "0:%s"\nmodel = "/run/operator/model"\nprice = { prompt = "1TON", completion = "1TON" }\n' % ("11" * 32),
+    "model/config.json": "{}\n",
 }
+# What a host may try with the second disk, and what is said of each.
+HOSTILE: dict[str, tuple[Members, str]] = {
+    "a name that climbs stays inside": ({"../../data/key": "x"}, "removing leading '../../'"),
+    "a link out with a file behind it is refused": (
+        {"out": Path("/data"), "out/key": "x"}, "operator's disk is no plain archive"
+    ),
+    "a link is refused": ({"worker.toml": Path("/etc/passwd")}, "operator's disk has more than files and folders"),
+    "other settings for a measured table are refused": (
+        OPERATOR | {"worker.toml": f'{OPERATOR["worker.toml"]}[node]\nnetwork = "/run/operator/network.json"\n'},
+        "duplicate key",
+    ),
+}  # fmt: skip
 
 
-def archive(members: dict[str, str | None]) -> bytes:
+def archive(members: Members) -> bytes:
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w", format=tarfile.USTAR_FORMAT) as tar:
-        for name, target in members.items():
+        for name, contents in members.items():
             info = tarfile.TarInfo(name)
-            if target:
-                info.type, info.linkname = tarfile.SYMTYPE, target
+            if isinstance(contents, Path):
+                info.type, info.linkname = tarfile.SYMTYPE, str(contents)
                 tar.addfile(info)
             else:
-                info.size = 3
-                tar.addfile(info, io.BytesIO(b"{}\n"))
+                info.size = len(contents)
+                tar.addfile(info, io.BytesIO(contents.encode()))
     return out.getvalue()
 
 
-def check(cocoon: Path, folder: Path, record: Path | None) -> None:
-    config = folder / "config.toml"
-    config.write_text("# Stands for the settings of a network.\n", encoding="utf-8")
+@contextlib.contextmanager
+def development_network(cocoon: Path, folder: Path) -> Iterator[dict]:
+    """A chain with a liteserver on this machine, and its network file as the guest sees it."""
+    data, errors = folder / "chain", folder / "chain.log"
+    with errors.open("wb") as log:
+        chain = subprocess.Popen([cocoon, "devnet", "serve", "--ready-json", "--data", data], stdout=subprocess.PIPE, stderr=log)
+    try:
+        if not chain.stdout.readline():
+            raise ImageError(f"cocoon devnet serve: {errors.read_text()}")
+        network = json.loads((data / "network.json").read_text())
+        for server in network["global_config"]["liteservers"]:
+            server["ip"] = int(ipaddress.IPv4Address("10.0.2.2"))
+        # No registry is there yet; the worker asks for its quote before it looks.
+        yield {"global_config": network["global_config"], "registry": f"0:{'22' * 32}"}
+    finally:
+        chain.terminate()
+        chain.wait()
+
+
+def write_settings(folder: Path, network: dict) -> None:
+    (folder / "network.json").write_text(json.dumps(network), encoding="utf-8")
+    common = (
+        '[node]\nnetwork = "/etc/cocoon/network.json"\ndata = "/data"\n'
+        '[platform]\nkind = "tdx"\npccs = "https://api.trustedservices.intel.com"\n'
+    )
+    for role in ("worker", "proxy"):
+        (folder / f"{role}.toml").write_text(common, encoding="utf-8")
+
+
+def check(cocoon: Path, folder: Path, network: dict, record: Path | None) -> None:
+    config = folder / "settings"
+    config.mkdir()
+    write_settings(config, network)
     first, second = folder / "first", folder / "a/longer/way/to/the second"
     build(cocoon, "worker", config, first)
     copy = folder / "cocoon-copy"
@@ -113,22 +161,31 @@ def check(cocoon: Path, folder: Path, record: Path | None) -> None:
     proxy = json.loads((folder / "proxy/measurements.json").read_text())
     differing = [name for name in measured if measured[name] != proxy[name]]
     demand(differing == ["rtmr2"], "worker and proxy differ in RTMR2 and nothing else", str(differing))
-    config.write_text("# Other settings.\n", encoding="utf-8")
+    shutil.copytree(config, folder / "other settings")
+    config = folder / "other settings"
+    (config / "network.json").write_text("{}", encoding="utf-8")
     build(cocoon, "worker", config, folder / "other")
     other = json.loads((folder / "other/measurements.json").read_text())
     demand(other["rtmr2"] != measured["rtmr2"], "other settings are another image")
 
-    boot = emulate.boot(first)
+    disk = folder / "operator.tar"
+    disk.write_bytes(archive(OPERATOR))
+    boot = emulate.boot(first, operator=disk, reach_host=True)
     version = subprocess.run([cocoon, "--version"], check=True, capture_output=True, text=True).stdout.strip()
     demand(f"cocoon-image: role worker, {version}" in boot.console, f"the guest starts and runs {version}", boot.console)
     demand("cocoon-image: eth0 has 10.0.2.15" in boot.console, "the guest takes its address from the network", boot.console)
     demand("cocoon-image: starting cocoon worker" in boot.console, "the guest starts its role", boot.console)
+    demand("unpacked the operator's disk" in boot.console, "the operator's disk is unpacked", boot.console)
+    demand(NO_TDX in boot.console, f"the role reaches the network and then says: {NO_TDX}", boot.console)
+    # The kernel says "Power down" to any console that it has.
+    silent = "Power down" not in boot.console.partition("starting cocoon")[2]
+    demand(silent, "the kernel prints nothing once the program runs", boot.console)
     demand(boot.ended and "cocoon-image: cocoon ended" in boot.console, "the guest ends with its program", boot.console)
 
     acpi = folder / "acpi"
-    probe.acpi(first, acpi)
+    probe.acpi(first, disk, acpi)
     line = (first / "cmdline").read_text().rstrip("\n")
-    changed = emulate.boot(first, line=f"{line} quiet").log()
+    changed = emulate.boot(first, operator=disk, line=f"{line} quiet").log()
     files = [
         "--kernel", first / "vmlinuz", "--initrd", first / "initrd", "--cmdline", line + ADDED_BY_FIRMWARE, "--acpi", acpi,
         *boot_options(cocoon, changed),
@@ -149,13 +206,10 @@ def check(cocoon: Path, folder: Path, record: Path | None) -> None:
         refused = "starting cocoon" not in boot.console and "corrupted" in boot.console and boot.ended
         demand(refused, f"a flipped bit in {name} is refused", boot.console)
 
-    disk = folder / "operator.tar"
-    disk.write_bytes(archive({"model/config.json": None}))
-    boot = emulate.boot(first, operator=disk)
-    demand("unpacked the operator's disk" in boot.console, "the operator's disk is unpacked", boot.console)
     for name, (members, said) in HOSTILE.items():
         disk.write_bytes(archive(members))
-        demand(said in (console := emulate.boot(first, operator=disk).console), f"on the operator's disk, {name}", console)
+        console = emulate.boot(first, operator=disk, reach_host=True).console
+        demand(said in console, f"on the operator's disk, {name}", console)
     if record:
         write_fixture(record, log, acpi, first, line)
 
@@ -177,7 +231,9 @@ def main() -> None:
     parser.add_argument("--record", type=Path, help="a folder for the boot's log, as a fixture for tests")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="cocoon-test-image-") as temporary:
-        check(args.cocoon.resolve(), Path(temporary), args.record)
+        cocoon, folder = args.cocoon.resolve(), Path(temporary)
+        with development_network(cocoon, folder) as network:
+            check(cocoon, folder, network, args.record)
     print("all passed")
 
 

@@ -36,10 +36,11 @@ def boot(
     root: Path | None = None,
     initrd: Path | None = None,
     operator: Path | None = None,
+    reach_host: bool = False,
     seconds: int = 180,
 ) -> Boot:
     """Starts the image and waits until it powers off. A line, root or initrd stands in for the image's own; `operator` is the
-    second disk."""
+    second disk. With `reach_host`, this machine's 127.0.0.1 is 10.0.2.2 in the guest; without, nothing is reached."""
     tools = sysroot(Lock.read(), "emulate")
     append = line if line is not None else (image / "cmdline").read_text(encoding="utf-8").rstrip("\n")
     with tempfile.TemporaryDirectory(prefix="cocoon-boot-") as temporary:
@@ -61,7 +62,7 @@ def boot(
                 "-kernel", image / "vmlinuz", "-initrd", initrd or image / "initrd", "-append", append,
                 "-drive", f"if=none,id=root,format=raw,read-only=on,file={root or image / 'root.img'}",
                 "-device", "virtio-blk-pci,drive=root,disable-legacy=on",
-                "-netdev", "user,id=net,restrict=on", "-device", "virtio-net-pci,netdev=net,romfile=",
+                "-netdev", f"user,id=net,restrict={'off' if reach_host else 'on'}", "-device", "virtio-net-pci,netdev=net,romfile=",
                 "-chardev", f"socket,id=tpm,path={socket}", "-tpmdev", "emulator,id=tpm,chardev=tpm",
                 "-device", "tpm-crb,tpmdev=tpm",
                 "-serial", f"file:{console}", "-monitor", "none",

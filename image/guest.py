@@ -24,7 +24,7 @@ MODULES = {
 # What the two start scripts call. Anything more would only help somebody who got in.
 INITRD_APPLETS = ["cat", "insmod", "mkdir", "mount", "poweroff", "sh", "sleep", "switch_root"]
 ROOT_APPLETS = [
-    "base64", "cat", "cp", "gzip", "ip", "ln", "mkdir", "mount", "poweroff", "sh", "sleep", "tar", "udhcpc",
+    "base64", "cat", "find", "gzip", "ip", "mkdir", "mount", "poweroff", "sh", "sleep", "tar", "udhcpc",
 ]  # fmt: skip
 
 
@@ -111,7 +111,7 @@ def certificates(packages: Path) -> bytes:
     return b"".join(file.read_bytes() for file in files)
 
 
-def root(packages: Path, tools: Path, role: str, cocoon: Path, config: bytes) -> Tree:
+def root(packages: Path, tools: Path, role: str, cocoon: Path, settings: dict[str, bytes]) -> Tree:
     tree = Tree()
     for place in ("dev", "proc", "sys", "run", "tmp", "data"):
         tree.directory(place)
@@ -124,5 +124,6 @@ def root(packages: Path, tools: Path, role: str, cocoon: Path, config: bytes) ->
     tree.link("etc/resolv.conf", "/run/resolv.conf")
     tree.file("etc/ssl/certs/ca-certificates.crt", certificates(packages))
     tree.file("etc/cocoon/role", f"{role}\n".encode())
-    tree.file(f"etc/cocoon/{role}.toml", config)
+    for name, data in settings.items():
+        tree.file(f"etc/cocoon/{name}", data)
     return tree

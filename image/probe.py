@@ -29,12 +29,12 @@ def probe_initrd() -> Tree:
     return tree
 
 
-def acpi(image: Path, out: Path) -> None:
-    """Writes table-loader, rsdp, tables, and the TPM's log area, of the machine that `emulate.boot` makes."""
+def acpi(image: Path, operator: Path, out: Path) -> None:
+    """Writes table-loader, rsdp, tables, and the TPM's log area, of the machine that `emulate.boot` makes with two disks."""
     with tempfile.TemporaryDirectory(prefix="cocoon-probe-") as temporary:
         initrd = Path(temporary, "initrd")
         initrd.write_bytes(probe_initrd().cpio())
-        console = emulate.boot(image, initrd=initrd, line="console=ttyS0 loglevel=4 panic=-1").console
+        console = emulate.boot(image, initrd=initrd, operator=operator, line="console=ttyS0 loglevel=4 panic=-1").console
     parts = {name: gzip.decompress(base64.b64decode("".join(text.split()))) for name, text in PART.findall(console)}
     if "acpi/tables" not in parts:
         raise ImageError(f"the guest printed no ACPI tables:\n{console[-2000:]}")
