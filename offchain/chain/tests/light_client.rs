@@ -213,7 +213,8 @@ async fn what_is_proven_outlives_a_restart_and_the_network_may_not_go_back() {
     agree(&client, &network.devnet, wallet(1, &client).address()).await;
     drop(client);
     // A server that shows the network as it was before that is not believed.
-    network.servers[0].set_fault(Some(Fault::Lag(3)));
+    let seqno = network.devnet.head().await.unwrap().seqno;
+    network.servers[0].set_fault(Some(Fault::Lag(seqno - 2)));
     settings.patience = Duration::from_secs(2);
     let refused = LightClient::connect(settings).await.err().unwrap();
     assert!(matches!(&refused, LightError::NoHead { why, .. } if why.contains("older than block")), "{refused}");
