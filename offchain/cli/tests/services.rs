@@ -158,7 +158,7 @@ fn services(net: &Network, tower: Option<&str>) -> Services {
     if let Some(tower) = tower {
         let path = net.dir.join(&file);
         let text = std::fs::read_to_string(&path).unwrap();
-        std::fs::write(&path, text.replacen("[node]", &format!("[node]\ntower = \"{tower}\""), 1)).unwrap();
+        std::fs::write(&path, format!("{text}tower = \"{tower}\"\n")).unwrap();
     }
     let mut proxy = net.service("proxy", &file);
     net.obey(&mut proxy, "5000TON", "proxy.wallet");

@@ -52,8 +52,6 @@ pub struct NodeTable {
     pub data: PathBuf,
     /// The wallet's 24 words; `wallet` in `data` if absent, made there the first time.
     pub wallet: Option<PathBuf>,
-    /// The watchtower that gets the vouchers with which this service is paid: `http://host:port/v1`.
-    pub tower: Option<String>,
     /// Which contract the wallet is; `v5r1` if absent.
     #[serde(default)]
     pub wallet_version: Version,

@@ -77,10 +77,10 @@ fn no_core_dumps() -> Result<()> {
 }
 
 /// Claims what a node earns, and gives its vouchers to the tower that its file names.
-pub(crate) fn watch_over(node: &Arc<Node>, table: &config::NodeTable) {
+pub(crate) fn watch_over(node: &Arc<Node>, tower: Option<String>) {
     tokio::spawn(cocoon_watcher::run(node.clone(), cocoon_watcher::DEFAULT_POLICY));
-    if let Some(tower) = &table.tower {
-        tokio::spawn(cocoon_watcher::deliver::deliver(node.clone(), reqwest::Client::new(), tower.clone()));
+    if let Some(tower) = tower {
+        tokio::spawn(cocoon_watcher::deliver::deliver(node.clone(), reqwest::Client::new(), tower));
     }
 }
 

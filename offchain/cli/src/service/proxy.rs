@@ -37,6 +37,8 @@ struct File {
 struct Table {
     /// Where clients and workers dial in; the registry names the address that they see.
     listen: SocketAddr,
+    /// The watchtower that gets the vouchers with which this service is paid: `http://host:port/v1`.
+    tower: Option<String>,
     /// Added to the workers' prices, in basis points; 500 if absent.
     fee_bps: Option<u16>,
     /// Deposited into the channel of a worker that has none yet; 10 TON if absent.
@@ -88,7 +90,7 @@ async fn start(args: &Args) -> Result<Running> {
     registered(&place, &node, listen).await?;
     let proxy = Proxy::new(node.clone(), file.proxy.config());
     let serving = tokio::spawn(proxy.serve(listener));
-    super::watch_over(&node, &file.node);
+    super::watch_over(&node, file.proxy.tower);
     Ok(Running { node, serving, listen, _platform: platform })
 }
 

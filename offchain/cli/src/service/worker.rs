@@ -41,6 +41,8 @@ struct Table {
     owner: Text<Address>,
     /// Directory of the model.
     model: PathBuf,
+    /// The watchtower that gets the vouchers with which this service is paid: `http://host:port/v1`.
+    tower: Option<String>,
     /// Copies of the model in memory; 1 if absent.
     engines: Option<usize>,
     /// What it asks, per million tokens.
@@ -94,7 +96,7 @@ async fn start(args: &Args) -> Result<Running> {
         )
     })?;
     let serving = tokio::spawn(worker.serve(endpoint, proxy.node_key));
-    super::watch_over(&node, &file.node);
+    super::watch_over(&node, file.worker.tower);
     Ok(Running { node, serving, model, proxy, _platform: platform })
 }
 
