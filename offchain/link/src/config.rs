@@ -22,6 +22,8 @@ pub struct LinkConfig {
     pub max_handshakes: usize,
     /// Handshakes in progress at a time from one address.
     pub max_handshakes_per_source: usize,
+    /// Handshakes from one address that may fail in a minute; then its connections are dropped unheard until the minute is over.
+    pub max_failures_per_source: u32,
     /// What measures the times above.
     pub timer: Arc<dyn Timer>,
 }
@@ -36,6 +38,7 @@ impl Default for LinkConfig {
             max_streams: 1024,
             max_handshakes: 128,
             max_handshakes_per_source: 32,
+            max_failures_per_source: 64,
             timer: Arc::new(RuntimeTimer),
         }
     }

@@ -325,7 +325,21 @@ impl Listener {
     }
 }
 
-type Sources = Arc<Mutex<HashMap<IpAddr, usize>>>;
+/// What each address is doing and has done (attack 75).
+#[derive(Default)]
+struct Counts {
+    /// Handshakes in progress.
+    running: HashMap<IpAddr, usize>,
+    /// Handshakes that failed in this minute.
+    failed: HashMap<IpAddr, u32>,
+}
+
+type Sources = Arc<Mutex<Counts>>;
+
+/// After so long the failures of an address are forgotten.
+const MINUTE: Duration = Duration::from_secs(60);
+/// Addresses whose failures are counted in a minute.
+const COUNTED: usize = 65_536;
 
 /// What runs behind a listener.
 struct Door {
@@ -337,25 +351,34 @@ struct Door {
 
 impl Door {
     async fn keep(self, socket: TcpListener) {
-        let handshakes = Arc::new(Semaphore::new(self.endpoint.config.max_handshakes));
+        let config = &self.endpoint.config;
+        let handshakes = Arc::new(Semaphore::new(config.max_handshakes));
         let mut running = tokio::task::JoinSet::new();
+        let mut minute = config.timer.sleep(MINUTE);
         loop {
             // Waiting here leaves further connections in the system's queue, which is bounded.
             let Ok(turn) = handshakes.clone().acquire_owned().await else { return };
             while running.try_join_next().is_some() {}
-            let (tcp, addr) = match socket.accept().await {
+            let accepted = tokio::select! {
+                accepted = socket.accept() => accepted,
+                () = &mut minute => {
+                    lock(&self.sources).failed.clear();
+                    minute = config.timer.sleep(MINUTE);
+                    continue;
+                }
+            };
+            let (tcp, addr) = match accepted {
                 Ok(accepted) => accepted,
                 Err(error) => {
                     // Out of file descriptors, as a rule: trying again at once would spin.
                     tracing::warn!(%error, "cannot accept a connection");
-                    self.endpoint.config.timer.sleep(Duration::from_millis(100)).await;
+                    config.timer.sleep(Duration::from_millis(100)).await;
                     continue;
                 }
             };
-            let limit = self.endpoint.config.max_handshakes_per_source;
-            let Some(source) = Source::enter(&self.sources, addr.ip(), limit) else {
+            let Some(source) = Source::enter(&self.sources, addr.ip(), config) else {
                 // Unheard: telling the service of each one would be the flood's second victim.
-                tracing::debug!(error = %LinkError::TooManyHandshakes { addr, limit }, "connection dropped");
+                tracing::debug!(%addr, "connection dropped: too many handshakes of its address run or have failed");
                 continue;
             };
             let (endpoint, roles, ready) = (self.endpoint.clone(), self.roles.clone(), self.ready.clone());
@@ -364,7 +387,7 @@ impl Door {
                     Ok(()) => endpoint.accept_over(tcp, Some(addr), &roles).await,
                     Err(error) => Err(LinkError::Io { why: error.to_string() }),
                 };
-                drop(source);
+                source.leave(result.is_ok());
                 let _ = ready.send((addr, result)).await;
                 // Only now: a service that takes no links must not let them pile up here.
                 drop(turn);
@@ -380,24 +403,36 @@ struct Source {
 }
 
 impl Source {
-    fn enter(sources: &Sources, ip: IpAddr, limit: usize) -> Option<Self> {
+    fn enter(sources: &Sources, ip: IpAddr, config: &LinkConfig) -> Option<Self> {
         let mut counts = lock(sources);
-        let count = counts.entry(ip).or_default();
-        if *count >= limit {
+        if counts.failed.get(&ip).is_some_and(|failed| *failed >= config.max_failures_per_source) {
             return None;
         }
-        *count += 1;
+        let running = counts.running.entry(ip).or_default();
+        if *running >= config.max_handshakes_per_source {
+            return None;
+        }
+        *running += 1;
         Some(Self { sources: sources.clone(), ip })
+    }
+
+    /// The handshake has ended.
+    fn leave(self, well: bool) {
+        let mut counts = lock(&self.sources);
+        if !well && (counts.failed.len() < COUNTED || counts.failed.contains_key(&self.ip)) {
+            let failed = counts.failed.entry(self.ip).or_default();
+            *failed = failed.saturating_add(1);
+        }
     }
 }
 
 impl Drop for Source {
     fn drop(&mut self) {
-        let mut counts = lock(&self.sources);
-        if let Some(count) = counts.get_mut(&self.ip) {
+        let running = &mut lock(&self.sources).running;
+        if let Some(count) = running.get_mut(&self.ip) {
             *count = count.saturating_sub(1);
             if *count == 0 {
-                counts.remove(&self.ip);
+                running.remove(&self.ip);
             }
         }
     }

@@ -331,6 +331,35 @@ async fn attack_71_bytes_that_are_no_tls() {
 }
 
 #[tokio::test]
+async fn attack_75_an_address_whose_handshakes_fail_costs_no_more_verification_in_that_minute() {
+    let world = World::with_config(LinkConfig { max_failures_per_source: 5, ..LinkConfig::default() });
+    let listener = world.proxy.listen(localhost(), &[Role::Worker]).await.unwrap();
+    let expect = Expect::role(Role::Proxy);
+    let verified = || world.proxy.verifier().stats().verified;
+    // An approved image by its measurements, a quote that nobody signed, each time in another certificate.
+    let forger = Simulator::from_seed(&[7; 32]).unwrap();
+    let forged = |seed| world.stranger(issue(&quoter(&forger, Role::Worker), Role::Worker, seed));
+    for seed in 0..5 {
+        let forged = forged(seed);
+        let (_, (_, accepted)) =
+            soon(async { tokio::join!(forged.connect(listener.addr(), &expect), listener.accept()) }).await;
+        let error = refused(accepted);
+        assert!(matches!(&error, LinkError::Attestation { reason: AttestError::QuoteRejected { .. } }), "{error}");
+    }
+    assert_eq!(verified(), 5);
+    for seed in 5..9 {
+        assert!(soon(forged(seed).connect(listener.addr(), &expect)).await.is_err());
+    }
+    assert!(soon(world.worker.connect(listener.addr(), &expect)).await.is_err(), "nobody is let in from there");
+    assert_eq!(verified(), 5);
+    world.time.pass(61).await;
+    let (dialled, (_, accepted)) =
+        soon(async { tokio::join!(world.worker.connect(listener.addr(), &expect), listener.accept()) }).await;
+    assert!(dialled.is_ok() && accepted.is_ok());
+    assert_eq!(verified(), 6);
+}
+
+#[tokio::test]
 async fn attack_75_half_open_connections_hold_up_nobody_else() {
     use tokio::net::TcpStream;
     let world = World::with_config(LinkConfig { max_handshakes_per_source: 3, ..LinkConfig::default() });
