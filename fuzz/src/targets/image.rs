@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use cocoon_image::log::EV_NO_ACTION;
+use cocoon_image::log::{EV_NO_ACTION, EV_SEPARATOR};
 use cocoon_image::replay::Expected;
 use cocoon_image::{Digest384, EventLog, Register, first_misfit, replay};
 
@@ -91,4 +91,34 @@ pub fn log_samples() -> Vec<Vec<u8>> {
     both.extend(Digest384::of(b"twice").0);
     both.extend([0; 4]);
     vec![empty, boot, filled, both]
+}
+
+/// A TPM's log has no more in it than its bytes, closes each of TDX's registers once at most, and replays to the chains of its events.
+pub fn tpm_logs(input: &[u8]) -> String {
+    let log = match EventLog::parse_tpm(input) {
+        Ok(log) => log,
+        Err(error) => return error.to_string(),
+    };
+    let carried: usize = log.events.iter().map(|event| event.data.len() + 48).sum();
+    assert!(carried <= input.len(), "a log has more in it than bytes");
+    assert!(log.events.windows(2).all(|pair| matches!(pair, [a, b] if a.at < b.at)), "events overlap");
+    let registers = replay(&log);
+    for register in Register::ALL {
+        let of: Vec<_> = log.events.iter().filter(|e| e.register == register).collect();
+        assert!(of.iter().filter(|e| e.kind == EV_SEPARATOR).count() <= 1, "a register is closed twice");
+        let digests: Vec<_> = of.iter().map(|e| e.digest).collect();
+        assert_eq!(registers.get(&register), Some(&Digest384::chain(&digests)), "a log replays to something else");
+    }
+    format!("accepted; {} events", log.events.len())
+}
+
+/// The log of a boot under emulation, and a short one.
+pub fn tpm_log_samples() -> Vec<Vec<u8>> {
+    let mut short = header();
+    push(&mut short, 0, 8, Digest384::of(b"version"), b"version");
+    push(&mut short, 7, 0x8000_0001, Digest384::of(b"SecureBoot"), b"SecureBoot\0\0");
+    push(&mut short, 4, EV_SEPARATOR, Digest384::of(&[0; 4]), &[0; 4]);
+    push(&mut short, 5, EV_SEPARATOR, Digest384::of(&[0; 4]), &[0; 4]);
+    push(&mut short, 9, 6, Digest384::of(b"initrd"), b"initrd");
+    vec![include_bytes!("../../../offchain/image/tests/data/emulated/log").to_vec(), short]
 }

@@ -38,6 +38,7 @@ pub fn all() -> Vec<Target> {
         Target { name: "collateral", read: attest::collateral, samples: attest::collateral_samples },
         Target { name: "staples", read: attest::staples, samples: attest::staple_samples },
         Target { name: "logs", read: image::logs, samples: image::log_samples },
+        Target { name: "tpm-logs", read: image::tpm_logs, samples: image::tpm_log_samples },
         Target { name: "receipts", read: receipt::receipts, samples: receipt::receipt_samples },
         Target { name: "bundles", read: receipt::bundles, samples: receipt::bundle_samples },
         Target { name: "seal", read: protocol::seal, samples: protocol::seal_samples },
