@@ -144,7 +144,7 @@ impl Session {
     /// Checks the evidence of the worker that answers. Where the log is demanded it is in there, too: a certificate that was renewed a
     /// moment ago is shown with its proof among the candidates.
     pub async fn verify_answering(&self, evidence: &[u8]) -> Result<PeerIdentity, Fault> {
-        let worker = self.verify_worker(evidence)?;
+        let worker = self.verify_worker(evidence).await?;
         let mut changes = self.changes();
         loop {
             changes.mark_unchanged();
@@ -200,10 +200,15 @@ impl Session {
         Ok(Wire::new(stream, self.config.patience))
     }
 
-    /// Checks a worker's evidence: an approved image on an approved platform, in the role of a worker.
-    pub fn verify_worker(&self, evidence: &[u8]) -> Result<PeerIdentity, Fault> {
-        self.node.endpoint().verifier().verify(evidence, &[Role::Worker]).map_err(|e| {
-            Fault::new(FaultCode::AttestationFailed, format!("the worker is not what the chain demands: {e}"))
+    /// Checks a worker's evidence: an approved image on an approved platform, in the role of a worker. If this client knows nothing
+    /// about the platform's model, it asks the proxy for the vendor's word, which is signed by the vendor.
+    async fn verify_worker(&self, evidence: &[u8]) -> Result<PeerIdentity, Fault> {
+        self.link.verify_relayed(evidence, &[Role::Worker]).await.map_err(|error| match error {
+            LinkError::Attestation { reason } => {
+                let message = format!("the worker is not what the chain demands: {reason}");
+                Fault::new(FaultCode::AttestationFailed, message)
+            }
+            error => Fault::new(FaultCode::ProxyFailed, format!("the link to the proxy is down ({error}); ask again")),
         })
     }
 
@@ -231,7 +236,7 @@ impl Session {
     }
 
     async fn check(&self, candidate: &Candidate) -> Result<(NodePublicKey, SealingPublicKey), Fault> {
-        let worker = self.verify_worker(&candidate.evidence)?;
+        let worker = self.verify_worker(&candidate.evidence).await?;
         let (network, now) = (self.network(), self.node.now());
         let key = SealingPublicKey::from_announcement(&candidate.announcement, &worker.node_key, network, now)
             .map_err(|e| Fault::new(FaultCode::AttestationFailed, format!("a worker: {e}")))?;

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cocoon_attest::{
-    CollateralProvider, Identity, IdentityHandle, IdentityRequest, IssueError, PolicyHandle, Quoter, Verifier,
-    issue_identity,
+    CollateralProvider, Demands, Identity, IdentityHandle, IdentityRequest, ImageDemand, IssueError, PolicyHandle,
+    Quoter, Verifier, appraise_certificate, issue_identity,
 };
 use cocoon_chain::{Chain, ChainError, Head, Wallet};
 use cocoon_link::{Endpoint, LinkConfig};
@@ -120,7 +120,18 @@ impl Node {
         let verifier = Arc::new(Verifier::new(policy.clone(), config.collateral.clone(), clock));
         let request = IdentityRequest::new(config.role, config.chain.network(), now);
         let identity = issue_identity(&*config.quoter, &config.key, &request)?;
-        let image = verifier.verify(identity.certificate(), &[config.role])?.image;
+        let image = match verifier.verify(identity.certificate(), &[config.role]) {
+            Ok(own) => own.image,
+            // All that needs no collateral is in order. Whoever has some of this platform's model can verify this node.
+            Err(error) if error.wants_collateral() => {
+                tracing::warn!(%error, "this node has no collateral to hand to its peers, who must have some themselves");
+                let policy = policy.current();
+                let demands =
+                    Demands { policy: &policy, image: ImageDemand::Role(config.role), report_data: None, now };
+                appraise_certificate(identity.certificate(), None, &demands)?.image
+            }
+            Err(error) => return Err(error.into()),
+        };
         let identity = IdentityHandle::new(identity);
         let endpoint = Endpoint::new(identity.clone(), config.quoter.clone(), verifier, config.link.clone());
 

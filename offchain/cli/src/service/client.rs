@@ -15,8 +15,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::config::{self, NodeTable, PlatformTable, PriceTable, Text};
-use super::place::Place;
-use super::platform::Platform;
+use super::place::{Place, Seated};
 use super::{Args, Service, until_over};
 use crate::args::{PublicKey, Span, Ton};
 
@@ -73,12 +72,11 @@ impl Table {
 }
 
 struct Running {
-    node: Arc<Node>,
+    node: Seated,
     client: Arc<Client>,
     serving: JoinHandle<()>,
     endpoint: SocketAddr,
     stop: CancellationToken,
-    _platform: Platform,
 }
 
 pub(crate) async fn run(args: &Args) -> Result<()> {
@@ -95,8 +93,7 @@ async fn start(args: &Args) -> Result<Running> {
         file.client.listen
     );
     let place = Place::open(&file.node, &config::folder(&args.config)).await?;
-    let platform = place.platform(&file.platform, Role::Client).await?;
-    let node = place.node(Role::Client, &platform, None).await?;
+    let node = place.node(Role::Client, &file.platform, None).await?;
     let entry = proxy(&node, file.client.proxy.as_ref()).await?;
     let listener = TcpListener::bind(file.client.listen)
         .await
@@ -112,7 +109,7 @@ async fn start(args: &Args) -> Result<Running> {
             tracing::error!(%error, "the endpoint has ended");
         }
     });
-    Ok(Running { node, client, serving, endpoint, stop, _platform: platform })
+    Ok(Running { node, client, serving, endpoint, stop })
 }
 
 /// The proxy that a file names, or the registry's first; waited for until there is one.

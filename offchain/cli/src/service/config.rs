@@ -63,11 +63,9 @@ pub struct NodeTable {
 pub enum PlatformTable {
     /// A TDX guest: quotes come from the kernel.
     Tdx {
-        /// A provisioning certificate caching service, such as `https://api.trustedservices.intel.com`.
-        pccs: String,
-        /// Models of platforms (FMSPC) whose collateral is kept; one's own is always among them.
-        #[serde(default)]
-        fmspcs: Vec<String>,
+        /// A provisioning certificate caching service, such as `https://api.trustedservices.intel.com`, for the collateral of this
+        /// machine, which peers then need not fetch. Without one, what peers hand over has to do.
+        pccs: Option<String>,
     },
     /// A machine of a development network's simulated vendor. Networks with real money refuse its quotes, by code.
     Simulated {

@@ -1,5 +1,6 @@
 //! A service's place in the network: its chain, its keys, its hardware, its books.
 
+use std::ops::Deref;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -68,8 +69,9 @@ impl Place {
         Ok(Wallet::new(key, self.table.wallet_version.into(), self.chain.network())?)
     }
 
-    /// A node on a platform.
-    pub async fn node(&self, role: Role, platform: &Platform, report_from: Option<Nano>) -> Result<Arc<Node>> {
+    /// A node on the hardware that a file describes.
+    pub async fn node(&self, role: Role, table: &PlatformTable, report_from: Option<Nano>) -> Result<Seated> {
+        let mut platform = Platform::open(table, &self.folder, role)?;
         let config = NodeConfig {
             chain: self.chain.clone(),
             registry: self.registry.clone(),
@@ -82,12 +84,22 @@ impl Place {
             store: self.file("vouchers.redb"),
             report_from,
         };
-        Node::start(config).await.with_context(|| format!("starting the {role}"))
+        let node = Node::start(config).await.with_context(|| format!("starting the {role}"))?;
+        platform.keep_collateral(&node).await?;
+        Ok(Seated { node, _platform: platform })
     }
+}
 
-    /// The hardware that a file describes.
-    pub async fn platform(&self, table: &PlatformTable, role: Role) -> Result<Platform> {
-        let chain: Arc<dyn Chain> = self.chain.clone();
-        Platform::open(table, &self.folder, role, &chain).await
+/// A node, and what keeps its hardware's papers in order.
+pub struct Seated {
+    node: Arc<Node>,
+    _platform: Platform,
+}
+
+impl Deref for Seated {
+    type Target = Arc<Node>;
+
+    fn deref(&self) -> &Arc<Node> {
+        &self.node
     }
 }

@@ -1,7 +1,6 @@
 //! `cocoon proxy`: routes requests to workers, meters them, and holds vouchers.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -14,8 +13,7 @@ use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 
 use super::config::{self, NodeTable, PlatformTable, Text, amount_or};
-use super::place::Place;
-use super::platform::Platform;
+use super::place::{Place, Seated};
 use super::{Args, Service, until_over};
 use crate::args::{Span, Ton};
 
@@ -65,10 +63,9 @@ impl Table {
 }
 
 struct Running {
-    node: Arc<Node>,
+    node: Seated,
     serving: JoinHandle<()>,
     listen: SocketAddr,
-    _platform: Platform,
 }
 
 pub(crate) async fn run(args: &Args) -> Result<()> {
@@ -78,9 +75,8 @@ pub(crate) async fn run(args: &Args) -> Result<()> {
 async fn start(args: &Args) -> Result<Running> {
     let file: File = config::read(&args.config)?;
     let place = Place::open(&file.node, &config::folder(&args.config)).await?;
-    let platform = place.platform(&file.platform, Role::Proxy).await?;
     let report_from = amount_or(file.proxy.report_from.as_ref(), REPORT_FROM);
-    let node = place.node(Role::Proxy, &platform, Some(report_from)).await?;
+    let node = place.node(Role::Proxy, &file.platform, Some(report_from)).await?;
     let listener = node
         .endpoint()
         .listen(file.proxy.listen, &[Role::Client, Role::Worker])
@@ -91,7 +87,7 @@ async fn start(args: &Args) -> Result<Running> {
     let proxy = Proxy::new(node.clone(), file.proxy.config());
     let serving = tokio::spawn(proxy.serve(listener));
     super::watch_over(&node, file.proxy.tower);
-    Ok(Running { node, serving, listen, _platform: platform })
+    Ok(Running { node, serving, listen })
 }
 
 /// Waits until the registry names this proxy, after saying how that is done.

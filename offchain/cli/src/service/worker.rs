@@ -16,8 +16,7 @@ use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 
 use super::config::{self, NodeTable, PlatformTable, PriceTable, Text};
-use super::place::Place;
-use super::platform::Platform;
+use super::place::{Place, Seated};
 use super::{Args, Service, until_over};
 use crate::args::{Address, PublicKey, Span};
 
@@ -57,11 +56,10 @@ struct Table {
 }
 
 struct Running {
-    node: Arc<Node>,
+    node: Seated,
     serving: JoinHandle<()>,
     model: ModelHash,
     proxy: ProxyEntry,
-    _platform: Platform,
 }
 
 pub(crate) async fn run(args: &Args) -> Result<()> {
@@ -72,8 +70,7 @@ async fn start(args: &Args) -> Result<Running> {
     let file: File = config::read(&args.config)?;
     let folder = config::folder(&args.config);
     let place = Place::open(&file.node, &folder).await?;
-    let platform = place.platform(&file.platform, Role::Worker).await?;
-    let node = place.node(Role::Worker, &platform, None).await?;
+    let node = place.node(Role::Worker, &file.platform, None).await?;
     let owner = file.worker.owner.0.on(node.network())?;
     answered_for(&place, &node, &owner).await?;
 
@@ -97,7 +94,7 @@ async fn start(args: &Args) -> Result<Running> {
     })?;
     let serving = tokio::spawn(worker.serve(endpoint, proxy.node_key));
     super::watch_over(&node, file.worker.tower);
-    Ok(Running { node, serving, model, proxy, _platform: platform })
+    Ok(Running { node, serving, model, proxy })
 }
 
 /// Waits until the owner's stake answers for this worker's key, after saying how that is done.
