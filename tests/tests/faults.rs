@@ -236,3 +236,25 @@ async fn everything_killed_and_started_again_loses_no_voucher_and_settles_nothin
     assert_conserved(&net).await;
     net.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_follows_a_proxy_that_has_moved() {
+    let mut net = start(config()).await;
+    let before = net.proxy().unwrap().addr;
+    net.kill(Service::Client);
+    net.kill(Service::Proxy);
+    // Somebody else has the port now.
+    let _taken = loop {
+        match std::net::TcpListener::bind(before) {
+            Ok(listener) => break listener,
+            Err(_) => tokio::task::yield_now().await,
+        }
+    };
+    net.start_proxy().await.unwrap();
+    assert_ne!(net.proxy().unwrap().addr, before);
+    net.wait_for_offers().await.unwrap();
+    net.start_client().await.unwrap();
+    let (text, _) = ask(&net, "What is Toncoin?").await;
+    assert!(!text.is_empty());
+    net.stop().await;
+}

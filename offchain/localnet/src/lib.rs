@@ -443,10 +443,7 @@ impl LocalNet {
     /// Loads the model, registers the worker's key with the GPU owner's stake and dials the proxy.
     pub async fn start_worker(&mut self) -> Result<()> {
         let host = Host::new("cocoon-worker")?;
-        let (proxy_addr, proxy_key) = {
-            let proxy = self.proxy()?;
-            (proxy.addr, proxy.node.key().public())
-        };
+        let proxy_key = self.proxy()?.node.key().public();
         let owner = self.wallet("gpu owner")?;
         let mut dao = self.dao()?;
         dao.register_worker(&owner, &self.node_key(Role::Worker)).await.context("registering the worker's key")?;
@@ -468,7 +465,7 @@ impl LocalNet {
             })
             .await
             .context("starting the worker")?;
-        let serving = host.spawn(worker.serve(proxy_addr, proxy_key));
+        let serving = host.spawn(worker.serve(proxy_key));
         host.spawn(cocoon_watcher::run(node.clone(), self.config.claims));
         self.worker = Some(WorkerService { host, node, serving });
         self.wait_for_offers().await

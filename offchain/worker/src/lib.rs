@@ -55,6 +55,17 @@ pub enum WorkerError {
     /// The registry does not approve the model.
     #[error("model {0} is not approved by the registry at this time; serve an approved model or propose this one")]
     NotApproved(ModelHash),
+    /// The registry does not name the proxy.
+    #[error("the registry names no proxy {0} at this time; choose another, or wait until its owner registers it again")]
+    NoSuchProxy(NodePublicKey),
+    /// The registry's endpoint cannot be dialled.
+    #[error("the registry names {endpoint:?} for proxy {key}, which is no address such as 192.0.2.1:443")]
+    Endpoint {
+        /// Which proxy.
+        key: NodePublicKey,
+        /// What the registry says.
+        endpoint: String,
+    },
     /// The link could not be made or broke.
     #[error("the link to the proxy: {0}")]
     Link(#[from] LinkError),
@@ -85,8 +96,8 @@ impl Worker {
         Ok(Arc::new(Self { node, engine, config, name, shown, tasks: TaskTracker::new() }))
     }
 
-    /// Serves the proxy until the node stops, dialling again whenever the link breaks.
-    pub async fn serve(self: Arc<Self>, proxy: SocketAddr, key: NodePublicKey) {
+    /// Serves the proxy with this key until the node stops, dialling again whenever the link breaks, where the registry names it then.
+    pub async fn serve(self: Arc<Self>, key: NodePublicKey) {
         let stop = self.node.stopping();
         let keeper = Keeper::new(self.node.clone(), self.shown.clone(), self.config.log_evidence);
         let stopped = stop.clone();
@@ -94,7 +105,7 @@ impl Worker {
         let mut pause = Duration::from_millis(100);
         while !stop.is_cancelled() {
             let served = tokio::select! {
-                served = self.clone().session(proxy, key) => served,
+                served = self.clone().session(key) => served,
                 () = stop.cancelled() => break,
             };
             match served {
@@ -116,20 +127,24 @@ impl Worker {
 
     /// One session of [`Worker::serve`], from dialling to the end of the link and of the answers that went over it: the next session tells the proxy
     /// what is billed (P2.3), and nothing may be billed unknown to it after that.
-    async fn session(self: Arc<Self>, proxy: SocketAddr, key: NodePublicKey) -> Result<LinkError, WorkerError> {
+    async fn session(self: Arc<Self>, key: NodePublicKey) -> Result<LinkError, WorkerError> {
         let answers = TaskTracker::new();
-        let ended = self.clone().serve_link(&answers, proxy, key).await;
+        let ended = self.clone().serve_link(&answers, key).await;
         answers.close();
         answers.wait().await;
         ended
     }
 
-    async fn serve_link(
-        self: Arc<Self>,
-        answers: &TaskTracker,
-        proxy: SocketAddr,
-        key: NodePublicKey,
-    ) -> Result<LinkError, WorkerError> {
+    /// Where a proxy listens, as the registry has it now: it may have moved.
+    fn endpoint_of(&self, key: &NodePublicKey) -> Result<SocketAddr, WorkerError> {
+        let registry = self.node.registry();
+        let entry = registry.proxies.iter().find(|proxy| proxy.node_key == *key);
+        let endpoint = &entry.ok_or(WorkerError::NoSuchProxy(*key))?.endpoint;
+        endpoint.parse().map_err(|_| WorkerError::Endpoint { key: *key, endpoint: endpoint.clone() })
+    }
+
+    async fn serve_link(self: Arc<Self>, answers: &TaskTracker, key: NodePublicKey) -> Result<LinkError, WorkerError> {
+        let proxy = self.endpoint_of(&key)?;
         let link = self.node.endpoint().connect(proxy, &Expect::node(Role::Proxy, key)).await?;
         let _close = CloseOnDrop(link.clone());
         let mut wire: Wire<SessionOpen, SessionReady> = Wire::new(link.open()?, self.config.patience);

@@ -1,6 +1,5 @@
 //! `cocoon worker`: serves an approved model and is paid for it.
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -86,13 +85,7 @@ async fn start(args: &Args) -> Result<Running> {
     let worker = Worker::new(node.clone(), engine, config)?;
 
     let proxy = super::client::proxy(&node, file.worker.proxy.as_ref()).await?;
-    let endpoint: SocketAddr = proxy.endpoint.parse().with_context(|| {
-        format!(
-            "the registry names {:?} for proxy {}, which is no address such as 192.0.2.1:443",
-            proxy.endpoint, proxy.node_key
-        )
-    })?;
-    let serving = tokio::spawn(worker.serve(endpoint, proxy.node_key));
+    let serving = tokio::spawn(worker.serve(proxy.node_key));
     super::watch_over(&node, file.worker.tower);
     Ok(Running { node, serving, model, proxy })
 }
