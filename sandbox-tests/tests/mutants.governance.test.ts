@@ -241,6 +241,9 @@ test('attack_45_the_price_of_execution is exact, and a bundle may have just so m
     assert.equal(dataSize([largest]).cells, 512n);
     await price(largest);
     await net.refused(governor.address, 8, () => submit(bundle([{ to, body: tree(512) }])));
+    const many = (n: number) => bundle(Array.from({ length: n }, () => ({ to, gas: MIN_ACTION_GAS, body: Cell.EMPTY })));
+    await price(many(32));
+    await net.refused(governor.address, GovernorErr.badActions, () => submit(many(33)));
     await price(harmless(dao), tree(64));
     await net.refused(governor.address, 8, () => submit(harmless(dao), tree(65)));
 });
