@@ -103,13 +103,13 @@ class Lone {
     }
 
     /** What the stake account of this owner would say. */
-    async cast(weight: bigint, support: bigint, opts: { owner?: Address; value?: bigint; snapshot?: bigint; receiptUntil?: bigint } = {}) {
+    async cast(weight: bigint, support: bigint, opts: { owner?: Address; value?: bigint; snapshot?: bigint; receiptUntil?: bigint; workchain?: number } = {}) {
         const owner = opts.owner ?? this.ann.address;
         const { address } = await StakeAccount.fromInit(this.governor, owner, Dictionary.empty(), Dictionary.empty(), null);
         const receiptUntil = opts.receiptUntil ?? (await this.proposal.getState()).lastEnd;
         const snapshot = opts.snapshot ?? SNAPSHOT;
         const body = cell(storeCastVote({ $$type: 'CastVote', queryId: 5n, weight, support, snapshot, receiptUntil, owner }));
-        return impersonate(this.net, address, this.address, body, opts.value ?? ton('0.2'));
+        return impersonate(this.net, new Address(opts.workchain ?? 0, address.hash), this.address, body, opts.value ?? ton('0.2'));
     }
 
     execute(value = EXECUTE_VALUE) {
@@ -201,6 +201,7 @@ test('attack_16_least_value_of_a_vote, and all else that a vote must be', async 
     for (const snapshot of [SNAPSHOT - 1n, SNAPSHOT + 1n]) await refused(ProposalErr.wrongSnapshot, 1n, YES, { snapshot });
     await refused(ProposalErr.shortReceipt, 1n, YES, { receiptUntil: END + LATE - 1n });
     await refused(ProposalErr.badSupport, 1n, ABSTAIN + 1n);
+    await refused(ProposalErr.notStakeAccount, 1n, YES, { workchain: -1 });
     assertOk(on(await lone.cast(1n, NO, { value: MIN_VALUE }), lone.address));
     assertOk(on(await lone.cast(10n, YES, { receiptUntil: END + LATE }), lone.address));
     assertOk(on(await lone.cast(100n, ABSTAIN), lone.address));

@@ -181,6 +181,9 @@ test('attack_16_least_values_of_the_governor: one nano less is refused, exactly 
     for (const body of [addBody(owner), removeBody(owner), submitBody(harmless(dao), text('x'))]) {
         await net.refused(governor.address, GovernorErr.notStakeAccount, () => say(body, ton('12'), thief.address));
     }
+    // The same hash in another workchain is another account (attacks 39, 58).
+    const afar = new Address(-1, ann.account.address.hash);
+    await net.refused(governor.address, GovernorErr.notStakeAccount, () => say(addBody(owner), ton('1'), afar));
     // The threshold is enough, and one nano below it is not.
     const by = ann.account.address;
     await net.refused(governor.address, GovernorErr.belowThreshold, () => say(submitBody(harmless(dao), text('y'), RULES.proposalThreshold - 1n), ton('12'), by));

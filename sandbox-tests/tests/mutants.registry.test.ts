@@ -11,6 +11,7 @@ import { LOG_ENTRY_VALUE, LOG_RESERVE, logOf } from '../support/log';
 import { DAY, Network, allOn, assertOk, bareOp, on, sent, ton, withForwardPrice } from '../support/network';
 import { PROXY_FEE, registerProxy } from '../support/proxies';
 import { accuse, equivocation, revokedUse } from '../support/reports';
+import { Record } from '../support/reputation';
 
 const BOND = PARAMS.minProxyBond;
 const RESERVE = ton('1');
@@ -266,6 +267,12 @@ test('attack_17_accusing_and_vouching cost the registry nothing', async () => {
     assert.equal(await net.balance(address), before + bounced);
     const tx = await keeps(net, address, 0n, () => settled(ton('0.1')));
     assert.deepEqual(sent(tx).map((m) => m.bounce), [true]);
+});
+
+test("attack_58_a_record's address follows from its registry and its node, for everybody who computes it", async () => {
+    const { net, registry, address } = await governed();
+    const record = await Record.at(net, address, 5n);
+    assert.ok((await registry.getReputationAddress(5n)).equals(record.address));
 });
 
 test('attack_17_evidence_that_cannot_be_sent comes back', async () => {

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Address, Cell, Dictionary, beginCell } from '@ton/core';
+import { FaultReport } from '../build/FaultReport';
 import { loadAddStake, loadRemoveStake, loadSubmitProposal } from '../build/Governor';
 import { loadCastVote } from '../build/Proposal';
 import {
@@ -23,9 +24,9 @@ import {
 import { BURN } from '../support/channel';
 import { Dao, EPOCH, RULES, StakeErr, Staker, YES, bundle, impersonate, keys, publicKey, text } from '../support/dao';
 import { setMinTcb } from '../support/entries';
-import { NOWHERE, answer, comesBack, keeps } from '../support/exact';
+import { NOWHERE, answer, comesBack, keeps, withCellPrice } from '../support/exact';
 import { DAY, Network, Result, Wallet, allOn, assertOk, bareOp, compute, on, op, sent, ton, withForwardPrice } from '../support/network';
-import { Fault, accuse, proofOf, receipt } from '../support/reports';
+import { Fault, FaultErr, accuse, proofOf, receipt } from '../support/reports';
 import { RESERVE, forgetNode, ok, registerNode, retireNode, silence, solvent } from '../support/staking';
 
 const ROUND_TRIP = ton('0.2');
@@ -196,6 +197,34 @@ test('attack_17_a_vote_that_cannot_be_sent leaves no receipt', async () => {
     const { net, staker, address, vote } = await ann();
     await comesBack(net, address, () => vote({ proposal: NOWHERE }));
     assert.equal((await staker.account.getState()).receipts.size, 0);
+});
+
+test('attack_17_an_exit_that_cannot_be_asked_for_is_not_begun', async () => {
+    const { net, dao, staker, address } = await ann();
+    net.chain.setConfig(withCellPrice(net.chain.config, ton('0.4')));
+    await comesBack(net, address, () => dao.unbond(staker, 0n, ton('0.35')));
+    assert.equal((await solvent(net, staker)).staying, ton('500'));
+});
+
+test('a deposit on its way answers for nothing: a retired node costs the lots that the governor has confirmed', async () => {
+    const { net, dao, staker, address } = await ann();
+    ok(await registerNode(dao, staker, 'node', { bond: ton('10') }), staker);
+    ok(await retireNode(staker, 'node'), staker);
+    const speaks = await silence(net, dao.governor.address);
+    ok(await dao.sendDeposit(staker, ton('20')), staker);
+    await speaks();
+    ok(await accuse(net, address, await net.wallet('reporter'), fault(net)), staker);
+    const { lots } = await solvent(net, staker);
+    assert.deepEqual([lots.get(0)?.amount, lots.get(1)?.amount], [ton('490'), ton('20')]);
+});
+
+test('attack_58_a_report_in_another_workchain: its hash alone convinces nobody', async () => {
+    const { net, dao, staker, address } = await ann();
+    ok(await registerNode(dao, staker, 'node'), staker);
+    const reporter = await net.wallet('reporter');
+    const report = await FaultReport.fromInit(address, reporter.address, 7n, 0n);
+    const from = new Address(-1, report.address.hash);
+    await net.refused(address, FaultErr.notReport, () => accuse(net, address, reporter, fault(net), { from }));
 });
 
 test('an account that owes for its storage still votes', async () => {
