@@ -197,15 +197,19 @@ test('attack_17_the_treasury_pays_for_nobody: stake is confirmed to the bit, and
     const added = await keeps(net, governor.address, 0n, () => say(addBody(owner), ton('0.2')));
     const { message: m1, ...stake } = answer(added, sent(added)[0].op, loadStakeConfirmed);
     assert.deepEqual(stake, { $$type: 'StakeConfirmed', queryId: 8n, lot: 3n, activeFrom: epoch + 1n, unbondingDelay: RULES.unbondingDelay });
-    const removed = await keeps(net, governor.address, 0n, () => say(removeBody(owner), ton('0.2')));
-    const { message: m2, ...exit } = answer(removed, sent(removed)[0].op, loadExitConfirmed);
-    assert.deepEqual(exit, { $$type: 'ExitConfirmed', queryId: 9n, lot: 4n, exitFrom: epoch + 1n, unbondingDelay: RULES.unbondingDelay });
-    for (const m of [m1, m2]) assert.ok(m.to.equals(ann.account.address) && !m.bounce);
     const before = (await governor.getState()).proposals;
     const opened = await keeps(net, governor.address, 0n, () => submit(harmless(dao)));
     assert.equal((await governor.getState()).proposals, before + 1n);
     // A proposal that could not be opened would send the bond back.
     assert.deepEqual(sent(opened).map((m) => m.bounce), [true]);
+    net.later(EPOCH);
+    const { totalStake, nextTotalStake } = await governor.getState();
+    const removed = await keeps(net, governor.address, 0n, () => say(removeBody(owner), ton('0.2')));
+    const { message: m2, ...exit } = answer(removed, sent(removed)[0].op, loadExitConfirmed);
+    assert.deepEqual(exit, { $$type: 'ExitConfirmed', queryId: 9n, lot: 4n, exitFrom: epoch + 2n, unbondingDelay: RULES.unbondingDelay });
+    const after = await governor.getState();
+    assert.deepEqual([after.totalStake, after.nextTotalStake], [totalStake, nextTotalStake - ton('1')]);
+    for (const m of [m1, m2]) assert.ok(m.to.equals(ann.account.address) && !m.bounce);
 });
 
 test('attack_17_a_proposal_that_cannot_be_sent goes back to the proposer, and is not counted', async () => {
