@@ -1,7 +1,7 @@
 // Amounts, limits and rules of the governor to the last one: what mutation testing found that no other test looked at.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Address, Cell, beginCell } from '@ton/core';
+import { Address, Cell, Dictionary, beginCell } from '@ton/core';
 import { internal } from '@ton/sandbox';
 import {
     Governor,
@@ -16,7 +16,7 @@ import {
     storeSubmitProposal,
 } from '../build/Governor';
 import { Proposal } from '../build/Proposal';
-import { loadExitConfirmed, loadStakeConfirmed } from '../build/StakeAccount';
+import { StakeAccount, loadExitConfirmed, loadStakeConfirmed } from '../build/StakeAccount';
 import { Dao, EPOCH, GovernorErr, RULES, Staker, bundle, governorAt, impersonate, text } from '../support/dao';
 import { setMinTcb } from '../support/entries';
 import { NOWHERE, answer, comesBack, dataSize, forwardFeeOf, keeps, outgoing, withCellPrice } from '../support/exact';
@@ -267,7 +267,7 @@ test('what a vote cannot say is just what begins with the words of the governor'
     assertOk(on(await submit(harmless(dao, Cell.EMPTY)), governor.address));
 });
 
-test("attack_43_a_proposal's address follows from what it does and says, for everybody who computes it", async () => {
+test("attack_43_a_proposal's address follows from what it does and says, and an account's from its owner, for everybody", async () => {
     const net = await Network.create();
     const { governor } = await Dao.create(net);
     const [actions, metadata] = [0x1234n << 200n, 0x5678n];
@@ -275,6 +275,9 @@ test("attack_43_a_proposal's address follows from what it does and says, for eve
     const name = beginCell().storeBuffer(id).endCell();
     const child = await Proposal.fromInit(governor.address, 0n, 0n, 0n, 0n, 0n, false, 0n, 0n, 0n, 0n, 0n, 0n, name);
     assert.ok((await governor.getProposalAddress(actions, metadata)).equals(child.address));
+    const ann = (await net.wallet('ann')).address;
+    const account = await StakeAccount.fromInit(governor.address, ann, Dictionary.empty(), Dictionary.empty(), null);
+    assert.ok((await governor.getStakeAccountAddress(ann)).equals(account.address));
 });
 
 test('attack_45_execution: exact value, exact treasury, exact messages', async () => {
