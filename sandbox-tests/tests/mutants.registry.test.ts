@@ -5,7 +5,7 @@ import { Address, Cell, Dictionary, beginCell } from '@ton/core';
 import { RegistryParams, loadProxyBondReturned, storeSetCouncil, storeSettled } from '../build/Registry';
 import { BURN, Channel, evidence, termsCell } from '../support/channel';
 import { COUNCIL, Dao, Entry, Kind, PARAMS, REGISTRY_MIN_VALUE, RegistryErr, impersonate, keys, publicKey, registryAt } from '../support/dao';
-import { deprecate, lift, remove, revoke, scheduleImage, scheduleModel, setBan, setCodes, setParams, setRoot, someCodes, suspend, suspension } from '../support/entries';
+import { deprecate, lift, remove, revoke, scheduleImage, scheduleModel, setBan, setCodes, setCouncil, setParams, setRoot, someCodes, suspend, suspension } from '../support/entries';
 import { comesBack, keeps, withCellPrice } from '../support/exact';
 import { LOG_ENTRY_VALUE, LOG_RESERVE, logOf } from '../support/log';
 import { DAY, Network, allOn, assertOk, bareOp, on, sent, ton, withForwardPrice } from '../support/network';
@@ -173,8 +173,13 @@ test('attack_41_a_suspension_is_lifted_before_its_end, not after, and at the sec
     assert.equal(await registry.getModelStatus(2n), Entry.active);
 });
 
-test('a council of members that are none is no council', async () => {
-    const { refuses } = await governed();
+test('one of a council may be enough; a council of members that are none is no council', async () => {
+    const { registry, does, refuses } = await governed();
+    for (const council of [COUNCIL, COUNCIL.slice(1, 2)]) {
+        await does(setCouncil(1n, council));
+        const { threshold, members: keys } = (await registry.getSnapshot()).council;
+        assert.deepEqual([threshold, keys.size], [1n, council.length]);
+    }
     const members = Dictionary.empty(Dictionary.Keys.BigUint(256), Dictionary.Values.Bool());
     for (const [i, key] of COUNCIL.entries()) members.set(publicKey(key), i !== 0);
     await refuses(RegistryErr.badThreshold, beginCell().store(storeSetCouncil({ $$type: 'SetCouncil', queryId: 1n, threshold: 1n, members })).endCell());
