@@ -211,7 +211,7 @@ test('attack_16_least_value_of_a_vote, and all else that a vote must be', async 
     assert.deepEqual(await lone.votes(), [10010n, 1001n, 100100n]);
 });
 
-test('attack_17_a_vote_costs_the_proposal_nothing, and one whose answer cannot be sent is not counted', async () => {
+test('attack_17_a_vote_whose_answer_cannot_be_sent is not counted, and one that counts costs the proposal nothing', async () => {
     const lone = await Lone.opened();
     lone.at(START);
     const tx = await keeps(lone.net, lone.address, 0n, () => lone.cast(ton('3'), YES));

@@ -190,7 +190,7 @@ test('attack_16_least_values_of_the_governor: one nano less is refused, exactly 
     assertOk(on(await say(submitBody(harmless(dao), text('y'), RULES.proposalThreshold), ton('12'), by), governor.address));
 });
 
-test('attack_17_the_treasury_pays_for_nobody: stake is confirmed to the bit, and what the governor held it keeps', async () => {
+test('the treasury pays for nobody: stake is confirmed to the bit, and what the governor held it keeps', async () => {
     const { net, dao, ann, governor, submit, say } = await withAnn();
     const owner = ann.wallet.address;
     const { epoch } = await governor.getState();

@@ -185,7 +185,7 @@ test('one of a council may be enough; a council of members that are none is no c
     await refuses(RegistryErr.badThreshold, beginCell().store(storeSetCouncil({ $$type: 'SetCouncil', queryId: 1n, threshold: 1n, members })).endCell());
 });
 
-test('attack_26_an_endpoint_is_whole_bytes in one cell', async () => {
+test('an endpoint is whole_bytes in one cell', async () => {
     const { net, owner, address } = await proxied();
     const update = (endpoint: Cell) => {
         const body = beginCell().storeUint(0x52470012, 32).storeUint(1, 64).storeCoins(0).storeRef(endpoint).endCell();
@@ -201,7 +201,7 @@ test('attack_26_an_endpoint_is_whole_bytes in one cell', async () => {
     for (const length of [1, 127]) assertOk(on(await update(beginCell().storeBuffer(Buffer.alloc(length, 65)).endCell()), address));
 });
 
-test('attack_17_proxies_pay_for_themselves: what the registry keeps of each message is to the nano', async () => {
+test('proxies pay for themselves: what the registry keeps of each message is to the nano', async () => {
     const { net, registry, address, owner, say } = await proxied();
     const own = { value: REGISTRY_MIN_VALUE };
     let { revision } = await registry.getSnapshot();
@@ -256,7 +256,7 @@ test('of an odd bond the larger half burns, and the registry pays the bond and n
     assert.equal(burnt.value, BOND / 2n + 1n);
 });
 
-test('attack_17_accusing_and_vouching cost the registry nothing', async () => {
+test('accusing and vouching cost the registry nothing', async () => {
     const { net, dao, address, does, settled, reporter } = await proxied();
     await does(scheduleImage(address, 1n));
     await does(revoke(Kind.image, 1n));

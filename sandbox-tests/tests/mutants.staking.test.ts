@@ -117,7 +117,7 @@ test('a lot that the governor does not count goes back to the nano, with its num
     assert.equal((await solvent(net, staker)).held, ton('500'));
 });
 
-test('attack_17_an_exit_costs_the_stake_nothing: request, answer and withdrawal, to the bit', async () => {
+test('an exit costs the stake nothing: request, answer and withdrawal, to the bit', async () => {
     const { net, dao, staker, address } = await ann();
     const tx = await keepsFirst(net, dao, address, 0n, () => dao.unbond(staker, 0n, ROUND_TRIP, ton('120')));
     const { message, owner, ...request } = answer(tx, Op.remove, loadRemoveStake);
@@ -150,7 +150,7 @@ test('storage that outlasted the reserve falls on the last lot', async () => {
     assert.equal(await net.balance(address), 0n);
 });
 
-test('attack_17_votes_and_proposals_cost_the_stake_nothing, and say what the account knows, to the bit', async () => {
+test('votes and proposals cost the stake nothing, and say what the account knows, to the bit', async () => {
     const { net, dao, staker, address, ballot, snapshot, vote, propose, actions } = await ann();
     const owner = staker.wallet.address;
     const until = net.now + DAY;
@@ -255,7 +255,7 @@ test('a single nano that is left weighs, and is told to the governor when it goe
     assert.deepEqual([words.queryId, words.key, words.slashed], [5n, publicKey(keys('other')), 1n]);
 });
 
-test('attack_17_nodes_come_and_go_at_the_cost_of_whoever_asks, and the getter tells of them', async () => {
+test('nodes come and go at_the_cost_of_whoever_asks, and the getter tells of them', async () => {
     const { net, dao, staker, address } = await ann();
     const asks: [() => Promise<Result>, bigint][] = [
         [() => registerNode(dao, staker, 'node', { bond: 3n }), 1n],
