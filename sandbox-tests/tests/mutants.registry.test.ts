@@ -151,7 +151,7 @@ test('attack_48_a_sunset_may_be_said_again, and the status is as old as its last
     assert.equal(await registry.getImageStatus(1n), Entry.retired);
 });
 
-test('attack_41_a_suspension_is_lifted_before_its_end, not after, and at the second of the order', async () => {
+test('a suspension is lifted before its end, not after, and at the second of the order', async () => {
     const { net, registry, address, does, refuses } = await governed();
     for (const id of [1n, 2n]) await does(scheduleModel(id));
     const scheduledAt = BigInt(net.now);
@@ -185,7 +185,7 @@ test('one of a council may be enough; a council of members that are none is no c
     await refuses(RegistryErr.badThreshold, beginCell().store(storeSetCouncil({ $$type: 'SetCouncil', queryId: 1n, threshold: 1n, members })).endCell());
 });
 
-test('an endpoint is whole_bytes in one cell', async () => {
+test('an endpoint is whole bytes in one cell', async () => {
     const { net, owner, address } = await proxied();
     const update = (endpoint: Cell) => {
         const body = beginCell().storeUint(0x52470012, 32).storeUint(1, 64).storeCoins(0).storeRef(endpoint).endCell();

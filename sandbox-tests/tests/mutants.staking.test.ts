@@ -255,7 +255,7 @@ test('a single nano that is left weighs, and is told to the governor when it goe
     assert.deepEqual([words.queryId, words.key, words.slashed], [5n, publicKey(keys('other')), 1n]);
 });
 
-test('nodes come and go at_the_cost_of_whoever_asks, and the getter tells of them', async () => {
+test('nodes come and go at the cost of whoever asks, and the getter tells of them', async () => {
     const { net, dao, staker, address } = await ann();
     const asks: [() => Promise<Result>, bigint][] = [
         [() => registerNode(dao, staker, 'node', { bond: 3n }), 1n],

@@ -14,7 +14,7 @@ async function open() {
     return { net, log, payer, bring };
 }
 
-test('evidence is answered with_its_query_id, and costs the log nothing', async () => {
+test('evidence is answered with its query id, and costs the log nothing', async () => {
     const { net, log, payer, bring } = await open();
     await bring();
     const tx = await keeps(net, log.address, 0n, () => bring());
