@@ -6,6 +6,7 @@ import { FaultReport } from '../build/FaultReport';
 import { Channel, VoucherFields, evidence, termsCell } from '../support/channel';
 import { Dao, Kind, impersonate } from '../support/dao';
 import { revoke, scheduleImage } from '../support/entries';
+import { holds } from '../support/exact';
 import { Network, assertOk, keys, on, ton } from '../support/network';
 import { registerProxy } from '../support/proxies';
 import { FaultErr, accuse, commit, equivocation, revokedUse } from '../support/reports';
@@ -73,8 +74,8 @@ test('a report tells what was committed, and between which seconds it may be sho
     const body = beginCell().storeUint(1, 8).endCell();
     const { contract } = await commit(net, target, reporter, body);
     const { target: t, reporter: r, commitment, ...times } = await contract.getState();
-    assert.ok(t.equals(target) && r.equals(reporter.address));
-    assert.ok((await FaultReport.fromInit(target, reporter.address, commitment, 0n)).address.equals(contract.address));
+    holds(t.equals(target) && r.equals(reporter.address));
+    holds((await FaultReport.fromInit(target, reporter.address, commitment, 0n)).address.equals(contract.address));
     const at = BigInt(net.now);
     assert.deepEqual(times, { $$type: 'FaultState', committedAt: at, revealFrom: at + WAIT, revealUntil: at + LIFE });
     // One that exists without a commitment: its first message was refused.

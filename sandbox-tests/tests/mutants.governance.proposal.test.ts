@@ -20,7 +20,7 @@ import {
 import { StakeAccount } from '../build/StakeAccount';
 import { ABSTAIN, Dao, NO, ProposalErr, Prop, RULES, Status, YES, bundle, impersonate, text } from '../support/dao';
 import { setMinTcb } from '../support/entries';
-import { NOWHERE, answer, comesBack, keeps, outgoing, storedData, withCellPrice } from '../support/exact';
+import { NOWHERE, answer, comesBack, holds, keeps, outgoing, storedData, withCellPrice } from '../support/exact';
 import { DAY, GENESIS, HOUR, Network, Wallet, allOn, assertOk, compute, on, sent, ton } from '../support/network';
 
 const MIN_VALUE = ton('0.05');
@@ -149,9 +149,9 @@ test('a proposal opens with just what the governor says, keeps the bond and its 
     assert.equal(await lone.net.balance(lone.address), BOND + RESERVE);
     const { message, ...opened } = answer(tx, Op.opened, loadProposalOpened);
     assert.deepEqual(opened, { $$type: 'ProposalOpened', queryId: 4n, id: lone.id });
-    assert.ok(message.to.equals(lone.ann.address) && !message.bounce);
+    holds(message.to.equals(lone.ann.address) && !message.bounce);
     const { actions, metadata, proposer, ...figures } = await lone.proposal.getState();
-    assert.ok(actions.equals(lone.actions) && metadata.equals(text('x')) && proposer.equals(lone.ann.address));
+    holds(actions.equals(lone.actions) && metadata.equals(text('x')) && proposer.equals(lone.ann.address));
     assert.deepEqual(figures, {
         $$type: 'ProposalState',
         id: lone.id,
@@ -175,7 +175,7 @@ test('a proposal opens with just what the governor says, keeps the bond and its 
     const again = await keeps(lone.net, lone.address, 0n, () => lone.open());
     const { message: back, ...exists } = answer(again, Op.exists, loadProposalExists);
     assert.deepEqual(exists, { $$type: 'ProposalExists', queryId: 4n, id: lone.id });
-    assert.ok(back.to.equals(lone.ann.address) && sent(again).length === 1);
+    holds(back.to.equals(lone.ann.address) && sent(again).length === 1);
     assert.equal(await lone.net.dataHash(lone.address), data);
 });
 
@@ -217,7 +217,7 @@ test('attack_17_a_vote_whose_answer_cannot_be_sent is not counted, and one that 
     const tx = await keeps(lone.net, lone.address, 0n, () => lone.cast(ton('3'), YES));
     const { message, ...counted } = answer(tx, Op.counted, loadVoteCounted);
     assert.deepEqual(counted, { $$type: 'VoteCounted', queryId: 5n, weight: ton('3') });
-    assert.ok(message.to.equals(lone.ann.address) && !message.bounce && sent(tx).length === 1);
+    holds(message.to.equals(lone.ann.address) && !message.bounce && sent(tx).length === 1);
     await comesBack(lone.net, lone.address, () => lone.cast(ton('3'), YES, { owner: NOWHERE }));
     assert.deepEqual(await lone.votes(), [ton('3'), 0n, 0n]);
 });
@@ -312,9 +312,9 @@ test('attack_36_the_bond_goes_back_when_as_many_as_the_quorum_cared, whatever th
         const { message, ...bond } = answer(tx, Op.bond, loadBondReturned);
         assert.deepEqual(bond, { $$type: 'BondReturned', queryId: 7n, id: lone.id });
         assert.equal(message.value, BOND);
-        assert.ok(message.to.equals(cared ? lone.ann.address : lone.governor) && !message.bounce);
+        holds(message.to.equals(cared ? lone.ann.address : lone.governor) && !message.bounce);
         const { message: rest, queryId } = answer(tx, Op.excesses, loadExcesses);
-        assert.ok(rest.to.equals(lone.ann.address) && queryId === 7n && sent(tx).length === 2);
+        holds(rest.to.equals(lone.ann.address) && queryId === 7n && sent(tx).length === 2);
         assert.equal((await lone.proposal.getState()).bond, 0n);
     }
 });
@@ -337,7 +337,7 @@ test('attack_45_execution_is_asked_for_once, with the actions that were voted, a
     // The governor here is a wallet, which takes what it is told and says nothing.
     const tx = await keeps(net, address, 0n, () => lone.execute());
     const { message, actions, ...asked } = answer(tx, Op.execute, loadExecuteProposal);
-    assert.ok(message.to.equals(lone.governor) && message.bounce && actions.equals(lone.actions));
+    holds(message.to.equals(lone.governor) && message.bounce && actions.equals(lone.actions));
     assert.deepEqual(asked, { $$type: 'ExecuteProposal', queryId: 6n, metadataHash: hash(text('x')) });
     assert.equal(await lone.proposal.getStatus(), Status.executing);
     await net.refused(address, ProposalErr.notReady, () => lone.execute());
@@ -347,7 +347,7 @@ test('attack_45_execution_is_asked_for_once, with the actions that were voted, a
 
     const done = assertOk(await keeps(net, address, -BOND, () => lone.executed()));
     const [bond, rest] = outgoing(net, done);
-    assert.ok(bond.to.equals(lone.ann.address) && bond.value === BOND && rest.to.equals(lone.ann.address));
+    holds(bond.to.equals(lone.ann.address) && bond.value === BOND && rest.to.equals(lone.ann.address));
     assert.equal(answer(done, Op.bond, loadBondReturned).queryId, 8n);
     assert.equal(answer(done, Op.excesses, loadExcesses).queryId, 8n);
     assert.equal(await lone.proposal.getStatus(), Status.executed);
@@ -367,12 +367,12 @@ test('attack_45_a_failed_execution_leaves_no_trace, and its value goes to whoeve
     const body = beginCell().storeUint(0xffffffff, 32).storeBits(asked.bits.substring(0, 256)).endCell();
     const tx = await keeps(net, address, 0n, () => net.deliver(lone.governor, address, ton('0.2'), body, { bounced: true }));
     const { message, queryId } = answer(tx, Op.excesses, loadExcesses);
-    assert.ok(message.to.equals(lone.ann.address) && queryId === 6n);
+    holds(message.to.equals(lone.ann.address) && queryId === 6n);
     assert.equal(await net.dataHash(address), before);
     // The bond is the proposer's, the rest the executor's.
     await lone.execute();
     const done = sent(assertOk(allOn(await lone.executed(), address)[0]));
-    assert.ok(done[1].to.equals(lone.ann.address) && !done[0].to.equals(lone.ann.address));
+    holds(done[1].to.equals(lone.ann.address) && !done[0].to.equals(lone.ann.address));
 });
 
 test('a proposal that was never opened is nothing, and takes no orders', async () => {

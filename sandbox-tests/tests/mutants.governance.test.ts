@@ -19,7 +19,7 @@ import { Proposal } from '../build/Proposal';
 import { StakeAccount, loadExitConfirmed, loadStakeConfirmed } from '../build/StakeAccount';
 import { Dao, EPOCH, GovernorErr, RULES, Staker, bundle, governorAt, impersonate, text } from '../support/dao';
 import { setMinTcb } from '../support/entries';
-import { NOWHERE, answer, comesBack, dataSize, forwardFeeOf, keeps, outgoing, withCellPrice } from '../support/exact';
+import { NOWHERE, answer, comesBack, dataSize, forwardFeeOf, holds, keeps, outgoing, withCellPrice } from '../support/exact';
 import { DAY, Network, Result, YEAR, actionCode, assertOk, compute, on, sent, storageFee, ton } from '../support/network';
 
 const MIN_VALUE = ton('0.05');
@@ -209,7 +209,7 @@ test('the treasury pays for nobody: stake is confirmed to the bit, and what the 
     assert.deepEqual(exit, { $$type: 'ExitConfirmed', queryId: 9n, lot: 4n, exitFrom: epoch + 2n, unbondingDelay: RULES.unbondingDelay });
     const after = await governor.getState();
     assert.deepEqual([after.totalStake, after.nextTotalStake], [totalStake, nextTotalStake - ton('1')]);
-    for (const m of [m1, m2]) assert.ok(m.to.equals(ann.account.address) && !m.bounce);
+    for (const m of [m1, m2]) holds(m.to.equals(ann.account.address) && !m.bounce);
 });
 
 test('attack_17_a_proposal_that_cannot_be_sent goes back to the proposer, and is not counted', async () => {
@@ -274,10 +274,10 @@ test("attack_43_a_proposal's address follows from what it does and says, and an 
     const id = beginCell().storeUint(0x50524f50, 32).storeUint(actions, 256).storeUint(metadata, 256).endCell().hash();
     const name = beginCell().storeBuffer(id).endCell();
     const child = await Proposal.fromInit(governor.address, 0n, 0n, 0n, 0n, 0n, false, 0n, 0n, 0n, 0n, 0n, 0n, name);
-    assert.ok((await governor.getProposalAddress(actions, metadata)).equals(child.address));
+    holds((await governor.getProposalAddress(actions, metadata)).equals(child.address));
     const ann = (await net.wallet('ann')).address;
     const account = await StakeAccount.fromInit(governor.address, ann, Dictionary.empty(), Dictionary.empty(), null);
-    assert.ok((await governor.getStakeAccountAddress(ann)).equals(account.address));
+    holds((await governor.getStakeAccountAddress(ann)).equals(account.address));
 });
 
 test('attack_45_execution: exact value, exact treasury, exact messages', async () => {
@@ -293,7 +293,7 @@ test('attack_45_execution: exact value, exact treasury, exact messages', async (
     // A poor treasury still does what costs it nothing.
     const free = grants(0n);
     assertOk(on(await execute(free, ton('1')), governor.address));
-    assert.ok((await net.balance(governor.address)) < RESERVE);
+    holds((await net.balance(governor.address)) < RESERVE);
     await net.refused(governor.address, GovernorErr.poor, async () => execute(grants(1n), ton('1')));
 
     assertOk(on(await governor.send(dao.deployer.getSender(), { value: ton('8') }, null), governor.address));
@@ -303,8 +303,8 @@ test('attack_45_execution: exact value, exact treasury, exact messages', async (
     assertOk(tx);
     const [first, second, done] = outgoing(net, tx);
     assert.deepEqual([first.cost, second.cost], [ton('1.1'), ton('2.1') + 1n]);
-    assert.ok(first.bounce && second.bounce && !done.bounce);
-    assert.ok(done.to.equals((await dao.proposalOf(two, metadata)).address));
+    holds(first.bounce && second.bounce && !done.bounce);
+    holds(done.to.equals((await dao.proposalOf(two, metadata)).address));
 
     // The treasury never goes below its reserve, and may go down to it.
     const most = (await net.balance(governor.address)) - RESERVE;

@@ -6,7 +6,7 @@ import { RegistryParams, loadProxyBondReturned, storeSetCouncil, storeSettled } 
 import { BURN, Channel, evidence, termsCell } from '../support/channel';
 import { COUNCIL, Dao, Entry, Kind, PARAMS, REGISTRY_MIN_VALUE, RegistryErr, impersonate, keys, publicKey, registryAt } from '../support/dao';
 import { deprecate, lift, remove, revoke, scheduleImage, scheduleModel, setBan, setCodes, setCouncil, setParams, setRoot, someCodes, suspend, suspension } from '../support/entries';
-import { comesBack, keeps, withCellPrice } from '../support/exact';
+import { comesBack, holds, keeps, withCellPrice } from '../support/exact';
 import { LOG_ENTRY_VALUE, LOG_RESERVE, logOf } from '../support/log';
 import { DAY, Network, allOn, assertOk, bareOp, on, sent, ton, withForwardPrice } from '../support/network';
 import { PROXY_FEE, registerProxy } from '../support/proxies';
@@ -74,10 +74,10 @@ test('setting up fills the reserve to the nano, opens the log with what it needs
     assert.equal(await net.balance(registry.address), RESERVE);
     const log = await logOf(net, registry.address);
     const [opening, entry, rest] = sent(tx);
-    assert.ok(opening.to.equals(log.address) && !opening.bounce && opening.body.equals(Cell.EMPTY));
-    assert.ok(entry.to.equals(log.address) && entry.bounce && opening.value < LOG_RESERVE && entry.value < LOG_ENTRY_VALUE);
-    assert.ok(opening.value > LOG_RESERVE - ton('0.01') && entry.value > LOG_ENTRY_VALUE - ton('0.01'));
-    assert.ok(rest.to.equals(deployer.address) && !rest.bounce);
+    holds(opening.to.equals(log.address) && !opening.bounce && opening.body.equals(Cell.EMPTY));
+    holds(entry.to.equals(log.address) && entry.bounce && opening.value < LOG_RESERVE && entry.value < LOG_ENTRY_VALUE);
+    holds(opening.value > LOG_RESERVE - ton('0.01') && entry.value > LOG_ENTRY_VALUE - ton('0.01'));
+    holds(rest.to.equals(deployer.address) && !rest.bounce);
     const state = await registry.getSnapshot();
     assert.deepEqual([state.ready, state.revision], [true, 1n]);
     assert.deepEqual(state.counts, { $$type: 'RegistryCounts', images: 0n, models: 0n, proxies: 0n, roots: 2n, banned: 0n });
@@ -232,7 +232,7 @@ test('storage that ate into the bonds: a proxy that leaves, and a reporter, get 
     left.net.later(Number(PARAMS.proxyUnbonding));
     (await left.net.chain.getContract(left.address)).balance = ton('30');
     const out = await left.registry.send(left.owner.getSender(), { value: REGISTRY_MIN_VALUE }, { $$type: 'WithdrawProxy', queryId: 1n });
-    assert.ok(sent(assertOk(on(out, left.address)))[0].value > ton('29'));
+    holds(sent(assertOk(on(out, left.address)))[0].value > ton('29'));
     assert.equal(await left.net.balance(left.address), 0n);
 
     const caught = await proxied();
@@ -252,7 +252,7 @@ test('of an odd bond the larger half burns, and the registry pays the bond and n
     const tx = assertOk(on(await slash(), address));
     assert.equal(await net.balance(address), before - BOND - 1n);
     const [entry, burnt, reward] = sent(tx);
-    assert.ok(entry.bounce && burnt.to.equals(BURN) && reward.to.equals(reporter.address) && !reward.bounce);
+    holds(entry.bounce && burnt.to.equals(BURN) && reward.to.equals(reporter.address) && !reward.bounce);
     assert.equal(burnt.value, BOND / 2n + 1n);
 });
 
@@ -266,7 +266,7 @@ test('accusing and vouching cost the registry nothing', async () => {
     const report = await accuse(net, address, reporter, proof);
     const [heard] = allOn(report, address);
     const [order] = sent(assertOk(heard));
-    assert.ok(order.to.equals(dao.governor.address) && order.bounce);
+    holds(order.to.equals(dao.governor.address) && order.bounce);
     // The governor does not listen to this registry yet: the order's value came back, and nothing else was spent.
     const bounced = sent(on(report, dao.governor.address))[0].value - allOn(report, address)[1].totalFees.coins;
     assert.equal(await net.balance(address), before + bounced);
@@ -277,7 +277,7 @@ test('accusing and vouching cost the registry nothing', async () => {
 test("attack_58_a_record's address follows from its registry and its node, for everybody who computes it", async () => {
     const { net, registry, address } = await governed();
     const record = await Record.at(net, address, 5n);
-    assert.ok((await registry.getReputationAddress(5n)).equals(record.address));
+    holds((await registry.getReputationAddress(5n)).equals(record.address));
 });
 
 test('attack_17_evidence_that_cannot_be_sent comes back', async () => {

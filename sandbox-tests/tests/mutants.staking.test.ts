@@ -24,7 +24,7 @@ import {
 import { BURN } from '../support/channel';
 import { Dao, EPOCH, RULES, StakeErr, Staker, YES, bundle, impersonate, keys, publicKey, text } from '../support/dao';
 import { setMinTcb } from '../support/entries';
-import { NOWHERE, answer, comesBack, keeps, withCellPrice } from '../support/exact';
+import { NOWHERE, answer, comesBack, holds, keeps, withCellPrice } from '../support/exact';
 import { DAY, Network, Result, Wallet, allOn, assertOk, bareOp, compute, on, op, sent, ton, withForwardPrice } from '../support/network';
 import { Fault, FaultErr, accuse, proofOf, receipt } from '../support/reports';
 import { RESERVE, forgetNode, ok, registerNode, retireNode, silence, solvent } from '../support/staking';
@@ -90,12 +90,12 @@ test('attack_16_a_first_deposit_brings_the_reserve_and_the_way_to_the_governor, 
     assert.equal(await net.balance(address), ton('5') + RESERVE);
     const { message, owner, ...words } = answer(tx, Op.add, loadAddStake);
     assert.deepEqual(words, { $$type: 'AddStake', queryId: 1n, lot: 0n, amount: ton('5') });
-    assert.ok(owner.equals(bob.wallet.address) && message.bounce && message.to.equals(dao.governor.address));
+    holds(owner.equals(bob.wallet.address) && message.bounce && message.to.equals(dao.governor.address));
     // The governor's word, and what is left of its value.
     const told = await keeps(net, address, 0n, () => confirm(net, dao, bob, 0n));
     const { message: news, ...active } = answer(told, Op.active, loadStakeActive);
     assert.deepEqual(active, { $$type: 'StakeActive', queryId: 1n, lot: 0n, activeFrom: 9n });
-    assert.ok(news.to.equals(bob.wallet.address) && !news.bounce);
+    holds(news.to.equals(bob.wallet.address) && !news.bounce);
     const { lots, staying, unbondingDelay, nextLot } = await bob.account.getState();
     assert.deepEqual(lots.get(0), { $$type: 'Lot', amount: ton('5'), activeFrom: 9n, exitFrom: 0n, releaseAt: 0n } satisfies Lot);
     assert.deepEqual([staying, unbondingDelay, nextLot], [ton('5'), 77n, 1n]);
@@ -113,7 +113,7 @@ test('a lot that the governor does not count goes back to the nano, with its num
     const tx = await keeps(net, address, -ton('7'), () => net.deliver(dao.governor.address, address, ton('0.1'), body, { bounced: true }));
     const { message, ...returned } = answer(tx, Op.returned, loadStakeReturned);
     assert.deepEqual(returned, { $$type: 'StakeReturned', queryId: 1n, lot: 1n, amount: ton('7') });
-    assert.ok(message.to.equals(staker.wallet.address) && !message.bounce);
+    holds(message.to.equals(staker.wallet.address) && !message.bounce);
     assert.equal((await solvent(net, staker)).held, ton('500'));
 });
 
@@ -122,14 +122,14 @@ test('an exit costs the stake nothing: request, answer and withdrawal, to the bi
     const tx = await keepsFirst(net, dao, address, 0n, () => dao.unbond(staker, 0n, ROUND_TRIP, ton('120')));
     const { message, owner, ...request } = answer(tx, Op.remove, loadRemoveStake);
     assert.deepEqual(request, { $$type: 'RemoveStake', queryId: 2n, lot: 1n, amount: ton('120') });
-    assert.ok(owner.equals(staker.wallet.address) && message.bounce);
+    holds(owner.equals(staker.wallet.address) && message.bounce);
     // The governor's answer to the request that was on its way.
     const back = await impersonate(net, address, dao.governor.address, message.body);
     const answered = assertOk(on(back, address));
     const { message: news, ...leaving } = answer(answered, Op.leaving, loadStakeLeaving);
     const releaseAt = BigInt(net.now) + RULES.unbondingDelay;
     assert.deepEqual(leaving, { $$type: 'StakeLeaving', queryId: 2n, lot: 1n, releaseAt });
-    assert.ok(news.to.equals(staker.wallet.address) && !news.bounce);
+    holds(news.to.equals(staker.wallet.address) && !news.bounce);
     net.now = Number(releaseAt) - 1;
     await net.refused(address, StakeErr.lotLocked, () => dao.withdraw(staker, 1n));
     net.later(1);
@@ -137,7 +137,13 @@ test('an exit costs the stake nothing: request, answer and withdrawal, to the bi
     const out = await keeps(net, address, -ton('120'), () => dao.withdraw(staker, 1n, MIN_VALUE));
     const { message: money, ...returned } = answer(out, Op.returned, loadStakeReturned);
     assert.deepEqual(returned, { $$type: 'StakeReturned', queryId: 3n, lot: 1n, amount: ton('120') });
-    assert.ok(money.value > ton('120') && !money.bounce);
+    holds(money.value > ton('120') && !money.bounce);
+});
+
+test('a lot may be divided down to the smallest lot', async () => {
+    const { dao, staker } = await ann();
+    ok(await dao.unbond(staker, 0n, undefined, ton('499')), staker);
+    assert.equal((await staker.account.getState()).lots.get(0)?.amount, ton('1'));
 });
 
 test('storage that outlasted the reserve falls on the last lot', async () => {
@@ -146,7 +152,7 @@ test('storage that outlasted the reserve falls on the last lot', async () => {
     net.later(Number(RULES.unbondingDelay));
     (await net.chain.getContract(address)).balance = ton('499');
     const tx = assertOk(on(await dao.withdraw(staker, 0n), address));
-    assert.ok(sent(tx)[0].value > ton('499'));
+    holds(sent(tx)[0].value > ton('499'));
     assert.equal(await net.balance(address), 0n);
 });
 
@@ -158,7 +164,7 @@ test('votes and proposals cost the stake nothing, and say what the account knows
     const cast = await keeps(net, address, 0n, () => vote({ receiptUntil: until, value: ROUND_TRIP }));
     const { message, owner: voter, ...said } = answer(cast, Op.cast, loadCastVote);
     assert.deepEqual(said, { $$type: 'CastVote', queryId: 5n, weight: ton('500'), support: YES, snapshot, receiptUntil: BigInt(until) });
-    assert.ok(voter.equals(owner) && message.to.equals(ballot) && message.bounce);
+    holds(voter.equals(owner) && message.to.equals(ballot) && message.bounce);
     assert.equal((await staker.account.getState()).receipts.get(ballot), until);
     // A vote that was not counted gives back what is left.
     const body = beginCell().storeUint(0xffffffff, 32).storeBits(message.body.bits.substring(0, 256)).endCell();
@@ -170,7 +176,7 @@ test('votes and proposals cost the stake nothing, and say what the account knows
     const asked = await keepsFirst(net, dao, address, 0n, () => propose(staker, ROUND_TRIP));
     const { message: request, owner: proposer, actions: a, metadata, ...words } = answer(asked, Op.submit, loadSubmitProposal);
     assert.deepEqual(words, { $$type: 'SubmitProposal', queryId: 4n, snapshot, weight: ton('500') });
-    assert.ok(proposer.equals(owner) && a.equals(actions) && metadata.equals(text('x')) && request.bounce);
+    holds(proposer.equals(owner) && a.equals(actions) && metadata.equals(text('x')) && request.bounce);
     const bob = await dao.staker('bob', ton('5'));
     await net.refused(bob.account.address, StakeErr.noWeight, () => propose(bob));
 });
@@ -264,7 +270,7 @@ test('nodes come and go at the cost of whoever asks, and the getter tells of the
     for (const [ask, queryId] of asks) {
         const tx = await keeps(net, address, 0n, ask);
         const { message, queryId: told } = answer(tx, 0xd53276db, loadExcesses);
-        assert.ok(message.to.equals(staker.wallet.address) && told === queryId && !message.bounce);
+        holds(message.to.equals(staker.wallet.address) && told === queryId && !message.bounce);
     }
     const retiredAt = BigInt(net.now);
     const node: Node = { $$type: 'Node', bond: 3n, since: retiredAt, freeAt: retiredAt + RULES.unbondingDelay };
@@ -286,7 +292,7 @@ test('before its first deposit an account knows nothing', async () => {
     await net.send(bob.wallet, bob.account.address, ton('1'), bareOp(0), { init: bob.account.init });
     const { governor, owner, lots, nodes, receipts, ...books } = await bob.account.getState();
     assert.deepEqual(books, { $$type: 'StakeState', held: 0n, staying: 0n, bonded: 0n, unbondingDelay: 0n, nextLot: 0n, pledged: 0n });
-    assert.ok(governor.equals(dao.governor.address) && owner.equals(bob.wallet.address));
+    holds(governor.equals(dao.governor.address) && owner.equals(bob.wallet.address));
     assert.deepEqual([lots.size, nodes.size, receipts.size], [0, 0, 0]);
     await net.refused(bob.account.address, StakeErr.noLot, () => dao.unbond(bob, 0n));
 });
@@ -345,7 +351,7 @@ test('what is slashed of less than was held is shared to the nano, whoever order
     const tx = on(await impersonate(net, dao.governor.address, address, order), address);
     const { message, ...rewarded } = answer(assertOk(tx), 0x46520011, loadFaultRewarded);
     assert.deepEqual(rewarded, { $$type: 'FaultRewarded', queryId: 6n, key: NODE, slashed: 4n });
-    assert.ok(message.to.equals(reporter.address) && allOn({ transactions: [tx] }, address).length === 1);
+    holds(message.to.equals(reporter.address) && allOn({ transactions: [tx] }, address).length === 1);
     assert.equal(sent(tx).find((m) => m.to.equals(BURN))?.value, 2n);
     assert.equal(op(sent(tx)[1].body), Op.slashed);
     assert.equal((await staker.account.getState()).held, ton('500') - 4n);

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { loadExcesses } from '../build/TransparencyLog';
-import { answer, comesBack, keeps } from '../support/exact';
+import { answer, comesBack, holds, keeps } from '../support/exact';
 import { LOG_EVIDENCE_VALUE, evidenceBody, openLog } from '../support/log';
 import { Network, keys, on, ton, withForwardPrice } from '../support/network';
 
@@ -19,7 +19,7 @@ test('evidence is answered with its query id, and costs the log nothing', async 
     await bring();
     const tx = await keeps(net, log.address, 0n, () => bring());
     const { message, queryId } = answer(tx, 0xd53276db, loadExcesses);
-    assert.ok(message.to.equals(payer.address) && queryId === 9n && !message.bounce);
+    holds(message.to.equals(payer.address) && queryId === 9n && !message.bounce);
 });
 
 test('attack_17_a_fee_that_cannot_burn: there is no leaf, and the value comes back', async () => {
@@ -30,5 +30,5 @@ test('attack_17_a_fee_that_cannot_burn: there is no leaf, and the value comes ba
     await comesBack(net, log.address, () => bring(ton('0.215')));
     assert.equal((await log.getHead()).size, 0n);
     const tx = on(await bring(ton('1')), log.address);
-    assert.ok(tx.outMessagesCount === 2);
+    holds(tx.outMessagesCount === 2);
 });
