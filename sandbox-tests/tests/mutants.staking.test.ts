@@ -340,7 +340,7 @@ test('G1: stake is slashed only when the governor can be told, and the money for
     const poor = await made(net, governor, owner, reporter);
     (await net.chain.getContract(poor.address)).balance = ton('0.1');
     net.chain.setConfig(withForwardPrice(net.chain.config, ton('0.1')));
-    await comesBack(net, poor.address, () => accuse(net, poor.address, reporter, fault(net), { value: ton('0.33') }));
+    await comesBack(net, poor.address, () => accuse(net, poor.address, reporter, fault(net), { value: ton('0.3') }));
 });
 
 test('what is slashed of less than was held is shared to the nano, whoever ordered it', async () => {
