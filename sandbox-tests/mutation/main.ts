@@ -10,7 +10,7 @@ import { testFiles } from './suite';
 
 class UsageError extends Error {}
 
-type Options = { wanted: string[]; jobs: number; sample?: number; seed: number; fresh: boolean; list: boolean; report: boolean; only?: string; tests?: string };
+type Options = { wanted: string[]; jobs: number; sample?: number; seed: number; quick?: number; fresh: boolean; list: boolean; report: boolean; only?: string; tests?: string };
 
 function parse(args: string[]): Options {
     const opts: Options = { wanted: [], jobs: Math.max(1, os.availableParallelism() - 1), seed: 1, fresh: false, list: false, report: false };
@@ -23,6 +23,7 @@ function parse(args: string[]): Options {
         if (arg === '--jobs') opts.jobs = Math.max(1, number(arg, args[++i]));
         else if (arg === '--sample') opts.sample = number(arg, args[++i]);
         else if (arg === '--seed') opts.seed = number(arg, args[++i]);
+        else if (arg === '--quick') opts.quick = number(arg, args[++i]);
         else if (arg === '--only') opts.only = args[++i];
         else if (arg === '--tests') opts.tests = args[++i];
         else if (arg === '--fresh') opts.fresh = true;
@@ -91,13 +92,15 @@ async function main(args: string[]): Promise<number> {
     const started = performance.now();
     console.error(`${mutants.length} mutants, ${tried.length} known from earlier runs, ${open.length} to try with ${opts.jobs} job(s)`);
     let done = 0;
-    const pool = { jobs: opts.jobs, contracts: all.map((p) => p.name), files: tests, patience: 300_000 };
+    const pool = { jobs: opts.jobs, contracts: all.map((p) => p.name), files: tests, patience: 300_000, budget: opts.quick === undefined ? undefined : opts.quick * 1000 };
     await tryAll(open, pool, (one) => {
-        memory.remember(one.mutant, one.outcome, one.milliseconds);
-        tried.push(one);
-        done += 1;
         const { mutant: m, outcome } = one;
-        if (outcome.status === 'survived') console.error(`survived: contracts/${m.file}:${m.line} ${m.operator}: ${m.before} -> ${m.after || 'nothing'}`);
+        done += 1;
+        if (outcome.status !== 'undecided') {
+            memory.remember(one.mutant, outcome, one.milliseconds);
+            tried.push(one);
+        }
+        if (outcome.status === 'survived' || outcome.status === 'undecided') console.error(`${outcome.status}: contracts/${m.file}:${m.line} ${m.operator}: ${m.before} -> ${m.after || 'nothing'}`);
         if (done % 50 === 0) console.error(`${done}/${open.length}, ${((performance.now() - started) / 1000 / done).toFixed(2)} s each`);
     });
 

@@ -14,6 +14,8 @@ export type PoolOptions = {
     files: string[];
     /** After this a mutant counts as killed: it runs into a loop. */
     patience: number;
+    /** Milliseconds of tests that a mutant is given; all if absent. */
+    budget?: number;
 };
 
 /** A compiler keeps all that it ever compiled in tables: a fresh process after so many mutants. */
@@ -26,7 +28,7 @@ export async function tryAll(mutants: readonly Mutant[], opts: PoolOptions, repo
         while (queue.length) {
             const worker = new Worker();
             try {
-                const loaded = await worker.ask({ kind: 'load', contracts: opts.contracts, files: opts.files, known }, 600_000);
+                const loaded = await worker.ask({ kind: 'load', contracts: opts.contracts, files: opts.files, known, budget: opts.budget }, 600_000);
                 if (loaded === 'timeout' || loaded.kind !== 'loaded') throw new Error(`the tests could not be loaded: ${said(loaded)}`);
                 known = loaded.known;
                 for (let n = 0; n < LIFETIME && queue.length; n++) {

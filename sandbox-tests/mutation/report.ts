@@ -47,6 +47,7 @@ type Row = { killed: number; survived: number; equivalent: number; refused: numb
 function rows(tried: readonly Tried[], by: (m: Mutant) => string): Map<string, Row> {
     const table = new Map<string, Row>();
     for (const { mutant, outcome, milliseconds } of tried) {
+        if (outcome.status === 'undecided') continue;
         const name = by(mutant);
         const row = table.get(name) ?? { killed: 0, survived: 0, equivalent: 0, refused: 0, milliseconds: 0 };
         row[outcome.status] += 1;

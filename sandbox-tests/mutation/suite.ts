@@ -4,7 +4,8 @@ import { readFileSync, readdirSync } from 'node:fs';
 import Module from 'node:module';
 import path from 'node:path';
 import '../support/fast';
-import { Cell } from '@ton/core';
+import { Cell, loadShardAccount } from '@ton/core';
+import { watchExecutor } from '../trace/watch';
 import { TESTS } from './sources';
 
 export type Test = {
@@ -12,13 +13,13 @@ export type Test = {
     name: string;
     file: string;
     run: () => unknown;
-    /** Contracts whose code it took when nothing was changed. */
-    uses: ReadonlySet<string>;
+    /** Contracts that ran in it when nothing was changed; others are cells to it, and how those behave it cannot notice. */
+    runs: ReadonlySet<string>;
     milliseconds: number;
 };
 
 /** What a test does on the contracts as they are, so that another process need not run it to know. */
-export type Known = { name: string; uses: string[]; milliseconds: number };
+export type Known = { name: string; runs: string[]; milliseconds: number };
 
 /** Files that test the tools or what is committed, not what a contract does. */
 const NOT_BEHAVIOUR = /^(trace|mutation|gas|network|lint)\./;
@@ -45,11 +46,31 @@ export function committedCode(name: string): Cell {
 
 class Codes {
     private readonly names = new Map<string, string>();
+    private readonly byHash = new Map<string, string>();
     private changed: ReadonlyMap<string, Cell> = new Map();
     asked = new Set<string>();
+    /** Code of accounts that did something, while somebody listens. */
+    ran = new Set<string>();
+    listening = false;
 
     constructor(contracts: readonly string[]) {
-        for (const name of contracts) this.names.set(committedHex(name), name);
+        for (const name of contracts) {
+            this.names.set(committedHex(name), name);
+            this.byHash.set(committedCode(name).hash().toString('hex'), name);
+        }
+        const saw = (code: Cell | null | undefined) => {
+            const name = code && this.byHash.get(code.hash().toString('hex'));
+            if (name) this.ran.add(name);
+        };
+        watchExecutor({
+            transaction: ({ shardAccount }, { result }) => {
+                if (!this.listening) return;
+                for (const account of result.success ? [shardAccount, result.shardAccount] : [shardAccount]) saw(codeOf(account));
+            },
+            getter: ({ code }) => {
+                if (this.listening) saw(code);
+            },
+        });
         const fromHex = Cell.fromHex.bind(Cell);
         Cell.fromHex = (hex: string) => {
             const name = this.names.get(hex);
@@ -62,7 +83,14 @@ class Codes {
     use(changed: ReadonlyMap<string, Cell>): void {
         this.changed = changed;
         this.asked = new Set();
+        this.ran = new Set();
     }
+}
+
+/** The code of an account as the executor writes it. */
+function codeOf(shardAccount: string): Cell | null | undefined {
+    const state = loadShardAccount(Cell.fromBase64(shardAccount).beginParse()).account?.storage.state;
+    return state?.type === 'active' ? state.state.code : undefined;
 }
 
 export class Suite {
@@ -98,20 +126,22 @@ export class Suite {
         for (const { name, file, run } of collected) {
             const fact = facts.get(name);
             if (fact) {
-                suite.tests.push({ name, file, run, uses: new Set(fact.uses), milliseconds: fact.milliseconds });
+                suite.tests.push({ name, file, run, runs: new Set(fact.runs), milliseconds: fact.milliseconds });
                 continue;
             }
             codes.use(new Map());
             const start = performance.now();
+            codes.listening = true;
             const failure = await attempt(run);
+            codes.listening = false;
             if (failure !== undefined) throw new Error(`${name}\nfails on the contracts as they are: ${failure}`);
-            suite.tests.push({ name, file, run, uses: new Set(codes.asked), milliseconds: performance.now() - start });
+            suite.tests.push({ name, file, run, runs: new Set(codes.ran), milliseconds: performance.now() - start });
         }
         return suite;
     }
 
     known(): Known[] {
-        return this.tests.map(({ name, uses, milliseconds }) => ({ name, uses: [...uses], milliseconds }));
+        return this.tests.map(({ name, runs, milliseconds }) => ({ name, runs: [...runs], milliseconds }));
     }
 
     /** The first of these tests that fails with the changed contracts. */

@@ -1,5 +1,5 @@
-// One mutant's trial: compile what its file is part of, put it into the contracts that deploy it, run the tests that use
-// any of them until one fails. A file that several contracts are made of is compiled for the smallest of them first: when a test
+// One mutant's trial: compile what its file is part of, put it into the contracts that deploy it, run the tests in which any
+// of what was compiled runs until one fails. A file that several contracts are made of is compiled for the smallest of them first: when a test
 // that looks at that one fails, the others need not be compiled.
 import { Cell } from '@ton/core';
 import { CompileError, Compiler, relink } from './compile';
@@ -12,6 +12,8 @@ export type Outcome =
     | { status: 'killed'; by: string; file: string }
     /** All tests passed. */
     | { status: 'survived'; tests: number }
+    /** The likeliest tests passed, and the time for more was not given. */
+    | { status: 'undecided'; tests: number }
     /** The code of every contract is the original's. */
     | { status: 'equivalent' }
     /** The compiler refuses it. */
@@ -29,6 +31,8 @@ export class Trials {
         private readonly all: Project[],
         private readonly sources: Sources,
         private readonly suite: Suite,
+        /** Milliseconds of tests, as they took on the contracts as they are, that a mutant is given. */
+        private readonly budget = Infinity,
     ) {
         this.compiler = new Compiler(sources, all);
     }
@@ -52,14 +56,17 @@ export class Trials {
             }
             if (i + 1 === concerned.length) break;
             const early = await this.linked(own);
-            const killer = await this.suite.killer(early, this.order(mutant, new Set(early.keys())).slice(0, EARLY));
+            const killer = await this.suite.killer(early, this.order(mutant, new Set(own.keys())).slice(0, EARLY));
             if (killer) return this.killed(mutant, killer);
         }
         const changed = await this.linked(own);
         if (changed.size === 0) return { status: 'equivalent' };
-        const order = this.order(mutant, new Set(changed.keys()));
-        const killer = await this.suite.killer(changed, order);
-        return killer ? this.killed(mutant, killer) : { status: 'survived', tests: order.length };
+        const order = this.order(mutant, new Set(own.keys()));
+        let spent = 0;
+        const affordable = order.filter((test) => (spent += test.milliseconds) <= this.budget);
+        const killer = await this.suite.killer(changed, affordable);
+        if (killer) return this.killed(mutant, killer);
+        return { status: affordable.length === order.length ? 'survived' : 'undecided', tests: affordable.length };
     }
 
     private killed(mutant: Mutant, killer: Test): Outcome {
@@ -92,13 +99,16 @@ export class Trials {
         return changed;
     }
 
-    /** Likely killers first, then the tests of the mutant's own folder, quick ones before slow ones. */
+    /**
+     * The tests in which a contract runs that has changed itself; one that only holds another's code does what it always did.
+     * Likely killers first, then the tests of the mutant's own folder, quick ones before slow ones.
+     */
     private order(mutant: Mutant, changed: ReadonlySet<string>): Test[] {
-        const uses = (test: Test) => [...test.uses].some((name) => changed.has(name));
+        const concerned = (test: Test) => [...test.runs].some((name) => changed.has(name));
         const folder = mutant.file.split('/')[0];
         const own = (test: Test) => (test.file.split('.').includes(folder) ? 0 : 1);
-        const rest = this.suite.tests.filter(uses).sort((a, b) => own(a) - own(b) || a.milliseconds - b.milliseconds);
+        const rest = this.suite.tests.filter(concerned).sort((a, b) => own(a) - own(b) || a.milliseconds - b.milliseconds);
         const likely = [`${mutant.file}|${mutant.where}`, mutant.file].flatMap((key) => (this.killers.get(key) ?? []).slice(0, 8));
-        return [...new Set([...likely.filter(uses), ...rest])];
+        return [...new Set([...likely.filter(concerned), ...rest])];
     }
 }

@@ -4,7 +4,7 @@ import { projects, readSources } from './sources';
 import { Known, Suite } from './suite';
 import { Outcome, Trials } from './trial';
 
-export type Ask = { kind: 'load'; contracts: string[]; files: string[]; known: Known[] } | { kind: 'try'; mutant: Mutant };
+export type Ask = { kind: 'load'; contracts: string[]; files: string[]; known: Known[]; budget?: number } | { kind: 'try'; mutant: Mutant };
 export type Answer =
     | { kind: 'loaded'; known: Known[]; milliseconds: number }
     | { kind: 'tried'; key: string; outcome: Outcome; milliseconds: number }
@@ -17,7 +17,7 @@ async function hear(ask: Ask): Promise<void> {
     const start = performance.now();
     if (ask.kind === 'load') {
         const suite = await Suite.load(ask.contracts, ask.files, ask.known);
-        trials = new Trials(projects(), readSources(), suite);
+        trials = new Trials(projects(), readSources(), suite, ask.budget);
         say({ kind: 'loaded', known: suite.known(), milliseconds: performance.now() - start });
         return;
     }

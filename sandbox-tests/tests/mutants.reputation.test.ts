@@ -42,4 +42,7 @@ test('a record that filled up in one second takes a new channel in the same', as
     const { channels } = await record.state();
     assert.equal(channels.size, MAX_CHANNELS);
     assert.ok(channels.has(channelNo(MAX_CHANNELS)));
+    // Of those that were silent equally long, the one with the least address went.
+    const first = Array.from({ length: MAX_CHANNELS }, (_, n) => channelNo(n)).sort((a, b) => a.hash.compare(b.hash))[0];
+    assert.ok(!channels.has(first));
 });

@@ -172,6 +172,16 @@ test('no change without its leaf: with too little value for the log there is no 
     assert.equal((await registry.getSnapshot()).revision, revision);
 });
 
+test('what the registry gives the log is the stated value, of which only the forwarding fee is taken', async () => {
+    const { registry, log, say } = await logged();
+    const message = on(await say(setBan(9n, true)), log.address).inMessage!;
+    assert.ok(message.info.type === 'internal' && message.info.src.equals(registry.address));
+    const fee = LOG_ENTRY_VALUE - message.info.value.coins;
+    assert.ok(fee > 0n);
+    // A third of the fee, 21845/65536, goes to the sender's shard; the message carries what is left of it.
+    assert.equal(message.info.forwardFee, fee - ((fee * 21845n) >> 16n));
+});
+
 test('a successor has a log of its own, and the old registry goes on in the old one', async () => {
     const { net, dao, registry, log, say } = await logged();
     const next = net.chain.openContract(await registryAt(dao.governor.address, { params: { minWorkerStake: 1n } }));
