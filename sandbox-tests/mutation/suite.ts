@@ -1,8 +1,10 @@
 // The contract tests as functions in this process: loaded once, run again for every mutant, each with the code that it is
 // told to use. `node:test` is replaced while the files are loaded, the wrappers' code when they ask for it.
+import assert, { AssertionError } from 'node:assert/strict';
 import { readFileSync, readdirSync } from 'node:fs';
 import Module from 'node:module';
 import path from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import '../support/fast';
 import { Cell, loadShardAccount } from '@ton/core';
 import { watchExecutor } from '../trace/watch';
@@ -29,6 +31,25 @@ export function testFiles(): string[] {
     return readdirSync(path.join(TESTS, 'tests'))
         .filter((name) => name.endsWith('.test.ts') && !NOT_BEHAVIOUR.test(name))
         .sort();
+}
+
+/**
+ * Failing is what most trials end in, and nobody reads why: without this, Node looks up the assertion's words in the source, or
+ * draws the difference of two objects, which takes longer than the test.
+ */
+function failPlainly(): void {
+    const plain = (holds: (...args: unknown[]) => boolean) => (...args: unknown[]) => {
+        if (!holds(...args)) throw new AssertionError({ message: 'it does not hold' });
+    };
+    const kinds = {
+        ok: plain((value) => Boolean(value)),
+        equal: plain((a, b) => Object.is(a, b)),
+        strictEqual: plain((a, b) => Object.is(a, b)),
+        notEqual: plain((a, b) => !Object.is(a, b)),
+        deepEqual: plain((a, b) => isDeepStrictEqual(a, b)),
+        deepStrictEqual: plain((a, b) => isDeepStrictEqual(a, b)),
+    };
+    Object.assign(assert, kinds);
 }
 
 /** A contract's code as the generated wrapper writes it. */
@@ -101,6 +122,7 @@ export class Suite {
 
     /** Loads the files, and runs each test that is not known yet once on the contracts as they are; all must pass. */
     static async load(contracts: readonly string[], files: readonly string[], known: readonly Known[] = []): Promise<Suite> {
+        failPlainly();
         const codes = new Codes(contracts);
         const collected: { name: string; file: string; run: () => unknown }[] = [];
         let current = '';

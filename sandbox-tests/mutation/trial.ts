@@ -101,12 +101,16 @@ export class Trials {
 
     /**
      * The tests in which a contract runs that has changed itself; one that only holds another's code does what it always did.
-     * Likely killers first, then the tests of the mutant's own folder, quick ones before slow ones.
+     * Likely killers first, then the tests of the mutant's own file and folder, quick ones before slow ones.
      */
     private order(mutant: Mutant, changed: ReadonlySet<string>): Test[] {
         const concerned = (test: Test) => [...test.runs].some((name) => changed.has(name));
-        const folder = mutant.file.split('/')[0];
-        const own = (test: Test) => (test.file.split('.').includes(folder) ? 0 : 1);
+        // Tests of the same subject, then of the same folder: registry/council.tact, registry.council.test.ts.
+        const [folder, subject] = mutant.file.replace(/\.tact$/, '').split('/');
+        const own = (test: Test) => {
+            const words = test.file.split('.');
+            return words.includes(subject) ? 0 : words.includes(folder) ? 1 : 2;
+        };
         const rest = this.suite.tests.filter(concerned).sort((a, b) => own(a) - own(b) || a.milliseconds - b.milliseconds);
         const likely = [`${mutant.file}|${mutant.where}`, mutant.file].flatMap((key) => (this.killers.get(key) ?? []).slice(0, 8));
         return [...new Set([...likely.filter(concerned), ...rest])];
