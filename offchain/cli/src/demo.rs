@@ -141,7 +141,7 @@ async fn report(net: &LocalNet, answered: &Answered, verdict: &Verdict, settleme
             "total_stake_nano": net.decision.total,
         },
         "model": { "name": net.config.model_name, "hash": net.model },
-        "question": { "image": worker.image, "worker": worker.node_key },
+        "question": { "image": worker.attested()?.image, "worker": worker.node_key },
         "answer": {
             "text": answered.text,
             "prompt_tokens": usage.prompt.0,
