@@ -37,6 +37,14 @@ fn without_quote(role: Role, seed: u8) -> Identity {
     Identity::from_parts(certificate.der().to_vec(), key.serialize_der(), node_key).unwrap()
 }
 
+/// Lets everything run that can, on the threads of platforms too.
+async fn time_for_quotes() {
+    for _ in 0..50 {
+        settle().await;
+        tokio::task::spawn_blocking(|| std::thread::yield_now()).await.unwrap();
+    }
+}
+
 /// A proxy whose platform is `quoter`.
 fn proxy_on(world: &World, quoter: impl Quoter + 'static, config: LinkConfig) -> Endpoint {
     let identity = IdentityHandle::new(world.issue(Role::Proxy, 2));
@@ -191,10 +199,7 @@ async fn attack_75_a_listener_makes_no_quote_before_it_has_a_clients_proof() {
     };
     let mut hands = Hands::dial(&world, client(4), a).await;
     let nonce = hands.greet(false).await;
-    for _ in 0..20 {
-        settle().await;
-        tokio::task::spawn_blocking(|| ()).await.unwrap();
-    }
+    time_for_quotes().await;
     assert_eq!(asked.load(Ordering::Relaxed), 0, "it waits for the dialler");
     let proof = hands.prover.clone().prove(nonce).await.unwrap();
     hands.say(Frame::Proof(proof)).await;
@@ -297,6 +302,11 @@ impl Gate {
         self.0.0.lock().unwrap().making
     }
 
+    /// The most that were in the making at once.
+    fn most(&self) -> usize {
+        self.0.0.lock().unwrap().most
+    }
+
     /// Waits until so many are in the making, or more.
     async fn reaches(&self, count: usize) {
         soon(async {
@@ -346,9 +356,7 @@ async fn attack_75_a_crowd_of_clients_holds_up_no_worker() {
         .map(|seed| tokio::spawn(dial(world.node(Role::Client, seed, world.vendor.clone()), proxy.clone())))
         .collect();
     gate.reaches(2).await;
-    for _ in 0..20 {
-        settle().await;
-    }
+    time_for_quotes().await;
     assert_eq!(gate.making(), 2, "the others wait for their turn");
     let worker = tokio::spawn(dial(world.worker.clone(), proxy.clone()));
     gate.reaches(3).await;
@@ -357,7 +365,7 @@ async fn attack_75_a_crowd_of_clients_holds_up_no_worker() {
         let (dialled, accepted) = soon(link).await.unwrap();
         assert!(dialled.is_ok() && accepted.is_ok());
     }
-    assert_eq!(gate.0.0.lock().unwrap().most, 3, "two for clients, one for the worker");
+    assert_eq!(gate.most(), 3, "two for clients, one for the worker");
 }
 
 #[tokio::test]
@@ -370,13 +378,11 @@ async fn attack_75_clients_that_go_away_make_no_room_before_their_quotes_are_mad
         let (client, proxy) = (world.node(Role::Client, seed, world.vendor.clone()), proxy.clone());
         let gone = tokio::spawn(async move { meet(&client, &expect(), &proxy, &BOTH).await });
         gate.reaches(1).await;
-        for _ in 0..20 {
-            settle().await;
-        }
+        time_for_quotes().await;
         gone.abort();
         assert!(soon(gone).await.is_err());
     }
-    assert_eq!(gate.0.0.lock().unwrap().most, 1);
+    assert_eq!(gate.most(), 1);
     gate.open();
     let client = world.node(Role::Client, 14, world.vendor.clone());
     soon(meet(&client, &expect(), &proxy, &BOTH)).await.1.unwrap();
