@@ -79,6 +79,9 @@ fn attack_70_only_a_client_shows_no_quote() {
         assert_eq!(verifier.verify(&forged, &EVERYBODY), Err(refused.clone()));
         assert_eq!(verifier.verify_stapled(&forged, b"staple", &EVERYBODY), Err(refused.clone()));
         assert_eq!(verifier.collateral(&forged).unwrap_err(), refused);
+        let policy = Policy::new(GlobalId::DEVNET);
+        let demands = Demands { policy: &policy, image: ImageDemand::Role(role), report_data: None, now: NOW };
+        assert_eq!(appraise_certificate(&forged, None, &demands).unwrap_err(), refused);
         assert!(refused.to_string().contains(&format!("{role} and shows no quote")), "{refused}");
         // An identity that was remembered from elsewhere is held against the same rule.
         let peer = verifier.verify(client(4).certificate(), &[Role::Client]).unwrap();

@@ -17,7 +17,7 @@ pub struct LinkConfig {
     /// Each side of a live link asks the other for a fresh proof this often.
     pub proof_interval: Duration,
     /// Quotes in the making at a time for clients, over all links and listeners of an endpoint. Anybody can be a client, and quotes take
-    /// the platform's time; nodes that show quotes themselves wait for no client's turn (attack 75).
+    /// the platform's time; nodes that show quotes themselves wait for no client's turn (attack 75). At least one.
     pub max_client_quotes: usize,
     /// A client that asks for another proof sooner than this is left (attack 75).
     pub client_challenge_interval: Duration,

@@ -88,7 +88,7 @@ impl Endpoint {
         verifier: Arc<Verifier>,
         config: LinkConfig,
     ) -> Self {
-        let turns = Arc::new(Semaphore::new(config.max_client_quotes));
+        let turns = Arc::new(Semaphore::new(config.max_client_quotes.max(1)));
         Self { identity, quoter, verifier, config, turns, ready: Arc::default() }
     }
 

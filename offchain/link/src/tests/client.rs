@@ -41,7 +41,7 @@ fn without_quote(role: Role, seed: u8) -> Identity {
 async fn time_for_quotes() {
     for _ in 0..50 {
         settle().await;
-        tokio::task::spawn_blocking(|| std::thread::yield_now()).await.unwrap();
+        tokio::task::spawn_blocking(std::thread::yield_now).await.unwrap();
     }
 }
 
