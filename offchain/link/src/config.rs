@@ -16,8 +16,9 @@ pub struct LinkConfig {
     pub idle_timeout: Duration,
     /// Each side of a live link asks the other for a fresh proof this often.
     pub proof_interval: Duration,
-    /// Quotes in the making at a time for clients, over all links and listeners of an endpoint. Anybody can be a client, and quotes take
-    /// the platform's time; nodes that show quotes themselves wait for no client's turn (attack 75). At least one.
+    /// Quotes in the making at a time for clients that dial in, over all listeners of an endpoint, and as many again for clients whose
+    /// links stand; at least one. Anybody can be a client, and quotes take the platform's time: nodes that show quotes themselves wait
+    /// for no client's turn (attack 75).
     pub max_client_quotes: usize,
     /// A client that asks for another proof sooner than this is left (attack 75).
     pub client_challenge_interval: Duration,

@@ -59,8 +59,9 @@ pub struct Endpoint {
     quoter: Option<Arc<dyn Quoter>>,
     verifier: Arc<Verifier>,
     config: LinkConfig,
-    /// Quotes for clients are made in turns.
+    /// Quotes for clients are made in turns, in handshakes and apart from those on links that stand.
     turns: Arc<Semaphore>,
+    standing_turns: Arc<Semaphore>,
     ready: Arc<Mutex<Option<Arc<TlsIdentity>>>>,
 }
 
@@ -88,8 +89,9 @@ impl Endpoint {
         verifier: Arc<Verifier>,
         config: LinkConfig,
     ) -> Self {
-        let turns = Arc::new(Semaphore::new(config.max_client_quotes.max(1)));
-        Self { identity, quoter, verifier, config, turns, ready: Arc::default() }
+        let turns = || Arc::new(Semaphore::new(config.max_client_quotes.max(1)));
+        let (turns, standing_turns) = (turns(), turns());
+        Self { identity, quoter, verifier, config, turns, standing_turns, ready: Arc::default() }
     }
 
     /// The verifier of this endpoint.
@@ -196,7 +198,12 @@ impl Endpoint {
         };
         let mut words = Words { stream, buffer: BytesMut::new() };
         match words.exchange(prover, rule).await {
-            Ok((prover, checker)) => Ok(Proven { stream: words.stream, read_ahead: words.buffer, prover, checker }),
+            Ok((prover, checker)) => {
+                // Whoever has a link does not queue with the crowd at the door.
+                let turns = prover.turns.and(Some(self.standing_turns.clone()));
+                let prover = Prover { turns, ..prover };
+                Ok(Proven { stream: words.stream, read_ahead: words.buffer, prover, checker })
+            }
             // The peer has said goodbye, or is not there to hear ours.
             Err(error @ (LinkError::ClosedByPeer { .. } | LinkError::PeerGone | LinkError::Io { .. })) => Err(error),
             Err(error) => {

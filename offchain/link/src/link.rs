@@ -104,8 +104,9 @@ impl Link {
         self.0.remote
     }
 
-    /// Checks the certificate (DER) of somebody else that the peer has told of; not a client's, which proves nothing where it is relayed. If nothing sufficient is known here about that one's
-    /// platform model, the peer is asked for what it knows; that is verified like everything else.
+    /// Checks the certificate (DER) of somebody else that the peer has told of; not a client's, which proves nothing where it is
+    /// relayed. If nothing sufficient is known here about that one's platform model, the peer is asked for what it knows; that is
+    /// verified like everything else.
     ///
     /// # Errors
     /// [`LinkError::Attestation`] says what is wrong with the evidence; others, that the link failed before the answer came.

@@ -317,6 +317,10 @@ impl Gate {
         .await;
     }
 
+    fn close(&self) {
+        self.0.0.lock().unwrap().open = false;
+    }
+
     fn open(&self) {
         self.0.0.lock().unwrap().open = true;
         self.0.1.notify_all();
@@ -366,6 +370,43 @@ async fn attack_75_a_crowd_of_clients_holds_up_no_worker() {
         assert!(dialled.is_ok() && accepted.is_ok());
     }
     assert_eq!(gate.most(), 3, "two for clients, one for the worker");
+}
+
+#[tokio::test]
+async fn attack_75_a_crowd_at_the_door_holds_up_no_client_that_has_a_link() {
+    let config = LinkConfig {
+        ping_interval: Duration::from_secs(5),
+        proof_interval: Duration::from_secs(60),
+        max_client_quotes: 1,
+        ..LinkConfig::default()
+    };
+    let world = World::with_config(config.clone());
+    let gate = Gate::new(quoter(&world.vendor, Role::Proxy));
+    let _opened = OpenedAtLast(gate.clone());
+    let proxy = proxy_on(&world, gate.clone(), LinkConfig { proof_interval: Duration::MAX, ..config.clone() });
+    gate.open();
+    let config = LinkConfig { timer: world.time.clone(), ..config };
+    let client = Endpoint::client(IdentityHandle::new(client(4)), world.worker.verifier().clone(), config);
+    let (dialled, accepted) = soon(meet(&client, &expect(), &proxy, &BOTH)).await;
+    let (dialled, accepted) = (dialled.unwrap(), accepted.unwrap());
+    gate.close();
+    let stranger = {
+        let (stranger, proxy) = (world.node(Role::Client, 5, world.vendor.clone()), proxy.clone());
+        tokio::spawn(async move { meet(&stranger, &expect(), &proxy, &BOTH).await })
+    };
+    gate.reaches(1).await;
+    world.time.pass(61).await;
+    // The client asks for its second proof, and the platform begins with it.
+    gate.reaches(2).await;
+    gate.open();
+    assert!(soon(stranger).await.is_ok());
+    soon(async {
+        while client.verifier().stats().refreshed < 2 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    assert_eq!((dialled.error(), accepted.error()), (None, None));
 }
 
 #[tokio::test]
@@ -428,7 +469,8 @@ async fn attack_75_a_client_that_keeps_asking_for_proofs_is_left() {
         let transcript = transcript(stream.get_ref().1, &tls).unwrap();
         endpoint.greet(stream, Side::Dialer, &tls, &rule, transcript).await.unwrap()
     };
-    let (Proven { mut stream, .. }, link) = soon(async { tokio::join!(dial, proxy.accept_over(b, None, &BOTH)) }).await;
+    let (Proven { mut stream, mut read_ahead, .. }, link) =
+        soon(async { tokio::join!(dial, proxy.accept_over(b, None, &BOTH)) }).await;
     let link = link.unwrap();
     let mut challenge = BytesMut::new();
     Frame::Challenge([1; 32]).encode(&mut challenge);
@@ -446,8 +488,16 @@ async fn attack_75_a_client_that_keeps_asking_for_proofs_is_left() {
     })
     .await;
     // The answer is on its way, and the next question is here too soon.
-    let mut answer = [0; 9];
-    soon(stream.read_exact(&mut answer)).await.unwrap();
+    soon(async {
+        loop {
+            match Frame::decode(&mut read_ahead).unwrap() {
+                Some(Frame::Proof(_)) => break,
+                Some(_) => {}
+                None => assert_ne!(stream.read_buf(&mut read_ahead).await.unwrap(), 0),
+            }
+        }
+    })
+    .await;
     stream.write_all(&challenge).await.unwrap();
     let ended = soon(link.closed()).await;
     assert!(matches!(&ended, LinkError::Protocol { why } if why.contains("too often")), "{ended}");
