@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Cell } from '@ton/core';
 import { COUNCIL, Entry, Kind, REGISTRY_MIN_VALUE, RegistryErr, impersonate, registryAt } from '../support/dao';
-import { revoke, scheduleImage, scheduleModel, suspend, suspension } from '../support/entries';
+import { remove, revoke, scheduleImage, scheduleModel, suspend, suspension } from '../support/entries';
 import { DAY, Network, allOn, assertOk, ton } from '../support/network';
 import { place } from '../support/placed';
 
@@ -31,6 +31,21 @@ test('attack_42: what is in use is not approved once more; what is over is, and 
         assert.equal((await contract.getSnapshot()).counts[name], 1n);
     }
     assert.equal(await contract.getModelStatus(9n), Entry.scheduled);
+});
+
+test('what was removed is not there, and what is not there is neither revoked nor removed', async () => {
+    const { registry: contract, address, takes, refuses } = await registry();
+    for (const [kind, body, list] of [
+        [Kind.model, scheduleModel(9n), 'models'],
+        [Kind.image, scheduleImage(address, 9n), 'images'],
+    ] as const) {
+        await refuses(RegistryErr.noEntry, revoke(kind, 9n));
+        await takes(body);
+        await takes(revoke(kind, 9n));
+        await takes(remove(kind, 9n));
+        assert.equal((await contract.getSnapshot())[list].size, 0);
+        await refuses(RegistryErr.noEntry, remove(kind, 9n));
+    }
 });
 
 test('a council of which one is enough suspends by one signature; one without members by none', async () => {
