@@ -18,7 +18,7 @@ use cocoon_protocol::{GlobalId, Hash256, Nano, StdAddr, UnixSeconds};
 use cocoon_wrappers::{GetterCall, StackValue};
 use tokio::sync::{mpsc, oneshot, watch};
 use tycho_types::boc::Boc;
-use tycho_types::cell::Cell;
+use tycho_types::cell::{Cell, HashBytes};
 use tycho_types::dict::Dict;
 use tycho_types::models::{BlockId, BlockchainConfig, BlockchainConfigParams};
 
@@ -354,6 +354,17 @@ impl Chain for Devnet {
         let sent = self.call(move |core| core.receive(&message)).await;
         sent.and_then(|sent| sent).map_err(|e| self.chain_error(e))?;
         Ok(hash)
+    }
+
+    async fn libraries(&self, wanted: &[HashBytes]) -> Result<Vec<Cell>, ChainError> {
+        let wanted = wanted.to_vec();
+        let find = move |core: &mut Core| -> Result<Vec<Cell>, tycho_types::error::Error> {
+            let public = core.chains.libraries();
+            let found = wanted.iter().map(|hash| Ok(public.get(hash)?.map(|library| library.lib)));
+            Ok(found.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
+        };
+        let found = self.call(find).await.map_err(|e| self.unreachable(e))?;
+        found.map_err(|e| ChainError::malformed("public libraries", e))
     }
 
     fn subscribe(&self) -> watch::Receiver<Head> {

@@ -1,7 +1,7 @@
 //! What a proven block proves in turn: accounts, their history, and the configuration.
 
 use cocoon_lite::BlockIdExt;
-use cocoon_lite::answers::{AccountState, ConfigInfo, TransactionList};
+use cocoon_lite::answers::{AccountState, ConfigInfo, LibraryResultWithProof, TransactionList};
 use cocoon_protocol::{GlobalId, Hash256, StdAddr, UnixSeconds};
 use tycho_types::cell::{Cell, HashBytes, Lazy};
 use tycho_types::models::{OptionalAccount, ShardAccount, ShardIdent};
@@ -19,6 +19,7 @@ use crate::transaction::TransactionRecord;
 const ACCOUNT: &str = "an account's proof";
 const SHARD: &str = "the proof of a shard's block";
 const CONFIG: &str = "the proof of the configuration";
+const LIBRARIES: &str = "the proof of public libraries";
 const HISTORY: &str = "an account's history";
 
 impl ProvenBlock {
@@ -96,6 +97,33 @@ pub fn check_config(at: &ProvenBlock, answer: &ConfigInfo) -> Result<NetworkConf
     let config = NetworkConfig::of_network(network, root).map_err(|e| ProofError::unsupported(CONFIG, e))?;
     same(CONFIG, network, config.global_id(), |id| format!("of network {id}"))?;
     Ok(config)
+}
+
+/// Checks an answer about public libraries after this block: each that the block's state has must be there, and it must be the
+/// cell that its hash names. Those that the state has not are left out.
+pub fn check_libraries(
+    at: &ProvenBlock,
+    wanted: &[HashBytes],
+    answer: &LibraryResultWithProof,
+) -> Result<Vec<Cell>, ProofError> {
+    same_block("the block of public libraries", &at.id, &answer.id)?;
+    let hash = header(LIBRARIES, &proof::single(LIBRARIES, &answer.state_proof)?, &at.id)?.state;
+    let state =
+        State::read(LIBRARIES, &proof::open(LIBRARIES, &proof::single(LIBRARIES, &answer.data_proof)?, &hash)?)?;
+    let unreadable = |e| ProofError::unreadable(LIBRARIES, e);
+    let public = state.libraries().map_err(unreadable)?;
+    let mut found = vec![];
+    for hash in wanted {
+        let Some(library) = public.get(hash).map_err(unreadable)? else { continue };
+        // A network that keeps other cells under a hash gives nobody a library.
+        if library.hash != *hash {
+            continue;
+        }
+        let given = answer.result.iter().find(|entry| entry.hash == *hash);
+        let given = given.ok_or_else(|| ProofError::wrong(LIBRARIES, format_args!("library {hash} is left out")))?;
+        found.push(proof::whole("a public library", proof::single("a public library", &given.data)?, hash)?);
+    }
+    Ok(found)
 }
 
 /// Copies cells out of a proof, if none of them is pruned.

@@ -15,7 +15,7 @@ use crate::lite::answer::Responder;
 const NO_CODE: i32 = -13;
 
 impl Responder<'_> {
-    /// Runs a getter, by name or number. What it costs is told only if it ends well.
+    /// Runs a getter, by name or number.
     pub(super) fn http_run_getter(&self, params: &Params) -> Result<Value, ApiError> {
         let at = self.http_account(params)?;
         let method = match params.value("method") {
@@ -24,10 +24,10 @@ impl Responder<'_> {
             Some(_) => params.number("method")?,
         };
         let arguments = stack::arguments(params.value("stack"))?;
-        let output = run_method(&at.account, &self.view.config, "of a client", method, &arguments);
-        let (gas_used, exit_code, results) = match output {
-            Ok(output) => (output.gas_used, 0, stack::results(&output.stack)?),
-            Err(GetterError::Exit { exit_code, .. }) => (0, exit_code, json!([])),
+        let around = self.surroundings(at.block.id.seqno)?;
+        let run = run_method(&at.account, &around.config, &around.libraries, "of a client", method, &arguments);
+        let (gas_used, exit_code, results) = match run {
+            Ok(run) => (run.gas_used, run.exit_code, stack::results(&run.stack)?),
             Err(GetterError::NoCode { .. }) => (0, NO_CODE, json!([])),
             Err(e @ GetterError::Value { .. }) => return Err(ApiError::Request(e.to_string())),
             Err(e) => return Err(ApiError::Broken(e.to_string())),

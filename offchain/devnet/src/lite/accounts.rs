@@ -1,5 +1,7 @@
 //! Accounts and their getters.
 
+use std::sync::Arc;
+
 use cocoon_chain::getter::{from_vm, run_method, to_vm};
 use cocoon_chain::{AccountSnapshot, GetterError, Head, NetworkConfig};
 use cocoon_lite::{AccountId, BlockIdExt, answers, queries};
@@ -16,10 +18,17 @@ use super::answer::{Failure, Responder, address};
 use super::fault::Fault;
 use super::proof;
 use crate::block::Workchain;
+use crate::libraries::Libraries;
 use crate::view::Known;
 
 /// There is no code to run, as the C++ server says it.
 const NO_CODE: i32 = -256;
+
+/// What getters see besides their account.
+pub(crate) struct Surroundings {
+    pub config: Arc<NetworkConfig>,
+    pub libraries: Libraries,
+}
 
 /// An account as a block leaves it, with the proofs of it.
 struct Proven {
@@ -97,21 +106,32 @@ impl Responder<'_> {
         let at = Head { seqno: shard.id.seqno, utime: shard.utime, lt: shard.end_lt };
         let account = AccountSnapshot::from_state(proven.address.clone(), entry, at)
             .map_err(|e| Failure::Broken(e.to_string()))?;
-        let config: &NetworkConfig = &self.view.config;
+        let around = self.surroundings(shard.id.seqno)?;
         let method = u32::try_from(query.method_id)
             .map_err(|_| Failure::Protocol(format!("no method can have the number {}", query.method_id)))?;
-        match run_method(&account, config, "by number", method, &args) {
-            Ok(output) => {
-                let items = output.stack.iter().map(to_vm).collect::<Result<Vec<_>, _>>();
+        match run_method(&account, &around.config, &around.libraries, "by number", method, &args) {
+            Ok(run) => {
+                let items = run.stack.iter().map(to_vm).collect::<Result<Vec<_>, _>>();
                 let items = items.map_err(|e| wrong("a result", &e))?;
-                Ok((0, Boc::encode(CellBuilder::build_from(Stack::with_items(items))?)))
-            }
-            Err(GetterError::Exit { exit_code, .. }) => {
-                Ok((exit_code, Boc::encode(CellBuilder::build_from(Stack::with_items(vec![]))?)))
+                Ok((run.exit_code, Boc::encode(CellBuilder::build_from(Stack::with_items(items))?)))
             }
             Err(GetterError::NoCode { .. }) => Ok((NO_CODE, vec![])),
             Err(e) => Err(Failure::Broken(e.to_string())),
         }
+    }
+
+    /// What getters see besides their account, after the masterchain block with this number.
+    pub fn surroundings(&self, seqno: u32) -> Result<Surroundings, Failure> {
+        let state = self.state(&self.numbered(Workchain::Master, seqno)?)?.parse::<ShardStateUnsplit>()?;
+        let params = state.load_custom()?.ok_or(Error::InvalidData)?.config.params;
+        let root = params.as_dict().root().clone().unwrap_or_default();
+        let newest = &self.view.config;
+        let config = if newest.params().as_dict().root().as_ref() == Some(&root) {
+            newest.clone()
+        } else {
+            Arc::new(NetworkConfig::from_cell(root).map_err(|e| Failure::Broken(e.to_string()))?)
+        };
+        Ok(Surroundings { config, libraries: state.libraries })
     }
 
     /// Finds an account as a block of its own chain, or a masterchain block, leaves it.
