@@ -29,7 +29,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::error::DevnetError;
 use crate::genesis;
 use crate::http::HttpFace;
-use crate::ledger::{Ledger, LedgerError, LedgerState, Supply};
+use crate::ledger::{Attempt, Ledger, LedgerError, LedgerState, Supply};
 use crate::lite::answer::Responder;
 use crate::lite::{Fault, LiteServer};
 use crate::store::{BlockRecord, CHECKPOINT, Store};
@@ -257,8 +257,8 @@ impl Devnet {
         self.call(move |core| look(&Responder { view: core.view(), now: core.now(), fault: None })).await
     }
 
-    /// What a message from outside would do: the transaction that takes it. Nothing is kept.
-    pub(crate) async fn attempt(&self, message: Cell, any_signature: bool) -> Result<Cell, DevnetError> {
+    /// What a message from outside would do. Nothing is kept.
+    pub(crate) async fn attempt(&self, message: Cell, any_signature: bool) -> Result<Attempt, DevnetError> {
         self.call(move |core| core.ledger.attempt(core.now(), &message, any_signature)).await?.map_err(block_error)
     }
 

@@ -2,6 +2,7 @@
 #![allow(dead_code)]
 
 pub mod check;
+pub mod face;
 
 use cocoon_chain::{Cell, Chain, OutMessage, StateInit, Wallet, WalletVersion};
 use cocoon_devnet::{Devnet, ManualClock, Settings};
