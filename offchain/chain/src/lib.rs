@@ -19,6 +19,7 @@
 //! ```
 
 pub mod account;
+pub mod cells;
 pub mod chain;
 pub mod config;
 pub mod feed;

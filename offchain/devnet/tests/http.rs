@@ -350,6 +350,21 @@ async fn bad_requests_are_answered_with_what_is_wrong() {
 }
 
 #[tokio::test]
+async fn a_bag_of_cells_too_deep_to_be_freed_is_refused_and_ends_nothing() {
+    let (_devnet, alice, _, face) = paid().await;
+    let deep = STANDARD.encode(common::deep_bag(35_000));
+    assert_eq!(face.refused("sendBoc", json!({ "boc": deep })).await, 422);
+    let address = alice.address().to_string();
+    for stack in [json!([["cell", deep]]), json!([["tvm.Slice", { "bytes": deep }]])] {
+        let call = json!({ "address": address, "method": "seqno", "stack": stack });
+        assert_eq!(face.refused("runGetMethod", call).await, 422);
+    }
+    let estimate = json!({ "address": address, "body": deep });
+    assert_eq!(face.refused("estimateFee", estimate).await, 422);
+    face.ask("getMasterchainInfo", json!({})).await;
+}
+
+#[tokio::test]
 async fn it_is_for_this_machine_only_and_ends_when_dropped() {
     let (devnet, _clock) = network().await;
     assert!(devnet.serve_http("0.0.0.0:0".parse().unwrap()).await.is_err());

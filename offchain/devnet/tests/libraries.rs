@@ -68,7 +68,7 @@ async fn a_published_library_is_code_for_everybody() {
     let folder = tempfile::tempdir().unwrap();
     let open = || async {
         let clock = Box::new(ManualClock::new(START));
-        let settings = Settings { folder: Some(folder.path().to_owned()), clock, tick: None, network: None };
+        let settings = Settings { folder: Some(folder.path().to_owned()), clock, tick: None, ..Settings::default() };
         Devnet::start(settings).await.unwrap()
     };
     let devnet = open().await;
@@ -145,7 +145,7 @@ async fn ask_over_http(devnet: &Devnet, address: &StdAddr) -> serde_json::Value 
 #[tokio::test]
 async fn getters_find_public_libraries_as_of_the_block_that_they_are_asked_at() {
     let clock = Box::new(ManualClock::new(START));
-    let settings = Settings { folder: None, clock, tick: None, network: None };
+    let settings = Settings { folder: None, clock, tick: None, ..Settings::default() };
     let devnet = Devnet::start(settings).await.unwrap();
     let alice = funded(&devnet, WalletVersion::V5R1, 1).await;
     let library = answer_to_everything();

@@ -92,7 +92,11 @@ impl Trace {
         let executed = self.rules.execute(&moment, &dst, &message, is_external, &before);
         if record["kind"] == "refused" {
             let exit_code = record["exit"].as_i64().map(|code| i32::try_from(code).unwrap());
-            return same("refusal", executed.map(|_| ()), Err(NotExecuted::NotAccepted { exit_code }));
+            let refused = match executed {
+                Err(NotExecuted::NotAccepted { exit_code, .. }) => Ok(exit_code),
+                other => Err(other.map(|_| ())),
+            };
+            return same("refusal", refused, Ok(exit_code));
         }
         let executed = executed.map_err(|e| format!("not executed here: {e}"))?;
         let transaction = executed.transaction.inner().clone();

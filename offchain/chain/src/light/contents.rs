@@ -40,7 +40,14 @@ pub fn check_account(
     if address.workchain == -1 {
         same_block("the block of a masterchain account", &at.id, shard)?;
     } else {
-        same_block("the block of the account's shard", &shard_of(at, address, &answer.shard_proof)?, shard)?;
+        let Some(named) = shard_of(at, address, &answer.shard_proof)? else {
+            if !answer.proof.is_empty() || !answer.state.is_empty() {
+                let why = format_args!("there is no workchain {}, and yet an account in it", address.workchain);
+                return Err(ProofError::wrong(ACCOUNT, why));
+            }
+            return Ok(AccountSnapshot::nonexistent(address.clone(), at.head()));
+        };
+        same_block("the block of the account's shard", &named, shard)?;
     }
     let (root, state_hash) = if shard.seqno == 0 {
         // The beginning is a state and has no block: its hash is known from the outset.
@@ -72,16 +79,15 @@ pub fn check_account(
     AccountSnapshot::from_state(address.clone(), &entry, at.head()).map_err(unread)
 }
 
-/// The newest block of the account's shard that a masterchain block knows.
-fn shard_of(at: &ProvenBlock, address: &StdAddr, proof: &[u8]) -> Result<BlockIdExt, ProofError> {
+/// The newest block of the account's shard that a masterchain block knows; none if it knows no such workchain.
+fn shard_of(at: &ProvenBlock, address: &StdAddr, proof: &[u8]) -> Result<Option<BlockIdExt>, ProofError> {
     let (root, state) = proof::pair(SHARD, proof)?;
     let hash = header(SHARD, &root, &at.id)?.state;
     let state = State::read(SHARD, &proof::open(SHARD, &state, &hash)?)?;
     state
         .master(SHARD)?
         .shard_of(address.workchain.into(), &address.address)
-        .map_err(|e| ProofError::unreadable(SHARD, e))?
-        .ok_or_else(|| ProofError::wrong(SHARD, format_args!("there is no workchain {}", address.workchain)))
+        .map_err(|e| ProofError::unreadable(SHARD, e))
 }
 
 /// Checks an answer about the whole configuration after this block.

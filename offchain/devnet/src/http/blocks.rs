@@ -34,14 +34,17 @@ impl Responder<'_> {
 
     pub(super) fn http_signatures(&self, params: &Params) -> Result<Value, ApiError> {
         let known = self.http_block_numbered(Workchain::Master, params.number("seqno")?)?;
+        let signatures = self.signatures(&known)?.signatures.into_iter().map(|one| {
+            json!({
+                "@type": "blocks.signature",
+                "node_id_short": bytes(one.node_id_short.0),
+                "signature": bytes(one.signature),
+            })
+        });
         Ok(json!({
             "@type": "blocks.blockSignatures",
             "id": block_id(&known.id),
-            "signatures": [{
-                "@type": "blocks.signature",
-                "node_id_short": bytes(self.view.validator.node_id().0),
-                "signature": bytes(self.view.validator.sign(&known.id)),
-            }],
+            "signatures": signatures.collect::<Vec<_>>(),
         }))
     }
 

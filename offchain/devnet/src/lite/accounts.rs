@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
+use cocoon_chain::cells::read_cell;
 use cocoon_chain::getter::{from_vm, run_method, to_vm};
 use cocoon_chain::{AccountSnapshot, GetterError, Head, NetworkConfig};
 use cocoon_lite::{AccountId, BlockIdExt, answers, queries};
 use cocoon_protocol::StdAddr;
 use tycho_types::boc::Boc;
-use tycho_types::cell::{Cell, CellBuilder, Lazy, UsageTree, UsageTreeMode};
+use tycho_types::cell::{Cell, CellBuilder, HashBytes, Lazy, UsageTree, UsageTreeMode};
 use tycho_types::error::Error;
 use tycho_types::merkle::MerkleProof;
 use tycho_types::models::{OptionalAccount, ShardAccount, ShardStateUnsplit};
@@ -46,6 +47,19 @@ impl Responder<'_> {
         account: &AccountId,
         pruned: bool,
     ) -> Result<answers::AccountState, Failure> {
+        let reference = self.find(id)?;
+        if reference.id.is_masterchain() && !matches!(account.workchain, -1 | 0) {
+            // As the C++ server says that there is no such workchain: with a block that is none.
+            let shardblk = BlockIdExt {
+                workchain: i32::MIN,
+                shard: 0,
+                seqno: 0,
+                root_hash: HashBytes::ZERO,
+                file_hash: HashBytes::ZERO,
+            };
+            let shard_proof = self.shard_proof(&reference)?;
+            return Ok(answers::AccountState { id: id.clone(), shardblk, shard_proof, proof: vec![], state: vec![] });
+        }
         let proven = self.proven(id, account)?;
         let mut state = vec![];
         if let Some(entry) = &proven.entry
@@ -96,7 +110,7 @@ impl Responder<'_> {
         let wrong = |what: &str, why: &dyn std::fmt::Display| Failure::Protocol(format!("{what}: {why}"));
         let mut args = vec![];
         if !query.params.is_empty() {
-            let cell = Boc::decode(&query.params).map_err(|e| wrong("the arguments", &e))?;
+            let cell = read_cell(&query.params).map_err(|e| wrong("the arguments", &e))?;
             let stack: Stack = cell.parse().map_err(|e| wrong("the arguments", &e))?;
             for item in &stack.items {
                 args.push(from_vm(item).map_err(|e| wrong("an argument", &e))?);
