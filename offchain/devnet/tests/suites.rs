@@ -29,7 +29,7 @@ use tycho_types::boc::Boc;
 use tycho_types::boc::de::{BocHeader, Options};
 use tycho_types::cell::{CellBuilder, CellFamily, HashBytes};
 use tycho_types::dict::Dict;
-use tycho_types::models::{IntAddr, Message, MsgInfo, ShardAccount};
+use tycho_types::models::{IntAddr, Message, MsgInfo, ShardAccount, Transaction};
 use tycho_vm::{NoLibraries, Stack};
 use unsent::agrees_but_for_unsent;
 
@@ -208,6 +208,11 @@ impl Replay {
                 {
                     return Ok(());
                 }
+                if uncounted(&call.account)
+                    && agrees_but_for_state(&here, transaction).map_err(|e| format!("not a transaction: {e}"))?
+                {
+                    return Ok(());
+                }
                 Err(unlike(&here, transaction))
             }
             Record::Refused { call, exit } => {
@@ -249,6 +254,20 @@ impl Replay {
         let (_, rules) = self.rules(&call.config);
         rules.execute(&moment, &to, &call.message, is_external, &before)
     }
+}
+
+/// Whether a test put the account there without counting its cells, which no chain does. Until something in it changes C++ goes on
+/// with that count; here it is counted at once.
+fn uncounted(account: &Cell) -> bool {
+    let found = account.parse::<ShardAccount>().and_then(|account| account.load_account());
+    matches!(found, Ok(Some(account)) if account.storage_stat.used.cells.into_inner() == 0)
+}
+
+/// Whether two transactions are the same but for the hash of the account after them.
+fn agrees_but_for_state(here: &Cell, recorded: &Cell) -> Result<bool, tycho_types::error::Error> {
+    let mut mine: Transaction = here.parse()?;
+    mine.state_update = recorded.parse::<Transaction>()?.state_update;
+    Ok(CellBuilder::build_from(&mine)?.repr_hash() == recorded.repr_hash())
 }
 
 /// Where two transactions differ, as far as their figures tell.
