@@ -69,20 +69,20 @@ test('each change is one leaf that says what happened to what, when, from when o
     const usable = now + PARAMS.activationDelay;
     const order = (kind: bigint, scheduledAt: bigint) => {
         const validUntil = BigInt(net.now + DAY);
-        const cell = suspension({ registry: registry.address, kind, id: 1n, scheduledAt, validUntil });
-        return suspend(kind, 1n, validUntil, COUNCIL.slice(0, 2).map((key) => ({ key, cell })));
+        const cell = suspension({ registry: registry.address, kind, id: 5n, scheduledAt, validUntil });
+        return suspend(kind, 5n, validUntil, COUNCIL.slice(0, 2).map((key) => ({ key, cell })));
     };
     const elsewhere = (await net.wallet('elsewhere')).address;
     const changes: [string, Cell, bigint, bigint, bigint][] = [
-        ['schedule an image', scheduleImage(registry.address, 1n), Kind.image, 1n, usable],
-        ['schedule a model', scheduleModel(1n), Kind.model, 1n, usable],
-        ['schedule a model for later', scheduleModel(2n, { activeFrom: now + BigInt(90 * DAY) }), Kind.model, 2n, now + BigInt(90 * DAY)],
-        ['suspend', order(Kind.image, now), Kind.image, 1n, now + PARAMS.suspensionPeriod],
-        ['lift', lift(Kind.image, 1n), Kind.image, 1n, now],
-        ['deprecate', deprecate(Kind.model, 1n, GENESIS + 9 * DAY), Kind.model, 1n, BigInt(GENESIS + 9 * DAY)],
-        ['deprecate at once', deprecate(Kind.model, 1n, 1), Kind.model, 1n, now],
-        ['revoke', revoke(Kind.image, 1n), Kind.image, 1n, now],
-        ['remove', remove(Kind.image, 1n), Kind.image, 1n, now],
+        ['schedule an image', scheduleImage(registry.address, 5n), Kind.image, 5n, usable],
+        ['schedule a model', scheduleModel(6n), Kind.model, 6n, usable],
+        ['schedule a model for later', scheduleModel(7n, { activeFrom: now + BigInt(90 * DAY) }), Kind.model, 7n, now + BigInt(90 * DAY)],
+        ['suspend', order(Kind.image, now), Kind.image, 5n, now + PARAMS.suspensionPeriod],
+        ['lift', lift(Kind.image, 5n), Kind.image, 5n, now],
+        ['deprecate', deprecate(Kind.model, 6n, GENESIS + 9 * DAY), Kind.model, 6n, BigInt(GENESIS + 9 * DAY)],
+        ['deprecate at once', deprecate(Kind.model, 6n, 1), Kind.model, 6n, now],
+        ['revoke', revoke(Kind.image, 5n), Kind.image, 5n, now],
+        ['remove', remove(Kind.image, 5n), Kind.image, 5n, now],
         ['allow a root', setRoot(8n, true), 0n, 8n, usable],
         ['withdraw a root', setRoot(8n, false), 0n, 8n, now],
         ['ban', setBan(9n, true), 0n, 9n, now],
