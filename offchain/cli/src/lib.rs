@@ -15,6 +15,7 @@ pub mod exit;
 pub mod fault;
 pub mod image;
 pub mod key;
+pub mod log;
 pub mod model;
 pub mod network;
 pub mod pay;
@@ -80,6 +81,8 @@ enum Command {
     Attest(attest::Args),
     /// Check the receipt of an answer, offline.
     Receipt(receipt::Args),
+    /// Read the transparency log, and check that it only grows.
+    Log(log::Args),
     /// Predict what a guest image measures to, and replay the log of its boot.
     Image(image::Args),
     /// Compute the hash under which a model is approved.
@@ -117,6 +120,7 @@ impl Command {
             Self::Fault(args) => &args.common,
             Self::Attest(args) => &args.common,
             Self::Receipt(args) => &args.common,
+            Self::Log(args) => &args.common,
             Self::Image(args) => &args.common,
             Self::Model(args) => &args.common,
             Self::Devnet(args) => &args.common,
@@ -148,6 +152,7 @@ impl Command {
             Self::Fault(args) => Box::pin(fault::run(args, session)).await,
             Self::Attest(args) => Box::pin(attest::run(args, session)).await,
             Self::Receipt(args) => Box::pin(receipt::run(args, session)).await,
+            Self::Log(args) => Box::pin(log::run(args, session)).await,
             Self::Image(args) => image::run(args),
             Self::Model(args) => model::run(args),
             Self::Devnet(args) => Box::pin(devnet::run(args, session)).await,

@@ -1,8 +1,8 @@
 //! The transparency log on chain: its state as every service may read it, and evidence that is published in it.
 
-use cocoon_chain::{Chain, ChainError, OutMessage, Trace, TransactionFailure, Wallet, WalletError};
+use cocoon_chain::{Chain, ChainError, OutMessage, Trace, TransactionFailure, TransactionRecord, Wallet, WalletError};
 use cocoon_protocol::{Hash256, Nano, NodeKey, StdAddr};
-use cocoon_transparency::{IndexError, Leaf, LogError, LogState, Tail, evidence_message, log_address};
+use cocoon_transparency::{Index, IndexError, Leaf, LogError, LogState, Tail, evidence_message, log_address};
 
 /// Attached to evidence: what it costs (a fee of 0.02 TON that burns, and some 0.01 TON for gas) comes out of it, and the rest
 /// comes back.
@@ -55,17 +55,37 @@ pub async fn follow(
         if account.last_trans_lt == tail.last_lt() {
             return Ok(tail.check(&LogState::from_account(&account, registry)?)?);
         }
-        let page = chain.transactions(tail.log(), tail.last_lt(), PAGE).await?;
-        if page.is_empty() {
-            let why = "what the account names as its last transaction is not there";
-            return Err(ChainError::malformed("the log's history", why).into());
-        }
-        for transaction in &page {
+        for transaction in &page_after(chain, tail.log(), tail.last_lt()).await? {
             if let Some((index, leaf)) = tail.read(transaction)? {
                 each(index, &leaf);
             }
         }
     }
+}
+
+/// All of the log, from its first transaction on, compared with what the contract says.
+pub async fn read_whole(chain: &dyn Chain, registry: &StdAddr) -> Result<Index, LogAccessError> {
+    let log = log_address(registry)?;
+    let account = chain.account(&log).await?;
+    let state = LogState::from_account(&account, registry)?;
+    let mut index = Index::new(log.clone());
+    while index.last_lt() < account.last_trans_lt {
+        for transaction in &page_after(chain, &log, index.last_lt()).await? {
+            index.read(transaction)?;
+        }
+    }
+    index.check(&state.head())?;
+    Ok(index)
+}
+
+/// Transactions that the account says to be there.
+async fn page_after(chain: &dyn Chain, log: &StdAddr, lt: u64) -> Result<Vec<TransactionRecord>, ChainError> {
+    let page = chain.transactions(log, lt, PAGE).await?;
+    if page.is_empty() {
+        let why = "what the account names as its last transaction is not there";
+        return Err(ChainError::malformed("the log's history", why));
+    }
+    Ok(page)
 }
 
 /// Publishes the digest of a node's evidence; whoever pays, the node signs.

@@ -11,6 +11,7 @@ use cocoon_protocol::{CellError, Nano, Signature, SignedVoucher, StdAddr, Vouche
 use reqwest::StatusCode;
 use serde::{Deserialize, Serialize};
 use tycho_types::boc::Boc;
+use tycho_types::cell::Cell;
 
 /// How long a tower may take to answer.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -42,13 +43,23 @@ pub enum VoucherFileError {
 impl VoucherFile {
     /// The file of a voucher.
     pub fn of(signed: &SignedVoucher) -> Result<Self, CellError> {
-        Ok(Self { voucher: STANDARD.encode(Boc::encode(signed.voucher.to_cell()?)), signature: signed.signature })
+        Ok(Self::new(&signed.voucher.to_cell()?, signed.signature))
+    }
+
+    /// The file of a voucher's cell, whatever is in it.
+    pub fn new(voucher: &Cell, signature: Signature) -> Self {
+        Self { voucher: STANDARD.encode(Boc::encode(voucher)), signature }
     }
 
     /// What it holds; the signature is not verified here.
     pub fn read(&self) -> Result<SignedVoucher, VoucherFileError> {
-        let cell = Boc::decode(STANDARD.decode(&self.voucher)?)?;
-        Ok(SignedVoucher { voucher: Voucher::from_cell(&cell)?, signature: self.signature })
+        let (cell, signature) = self.open()?;
+        Ok(SignedVoucher { voucher: Voucher::from_cell(&cell)?, signature })
+    }
+
+    /// The cell and the signature, neither of them looked at.
+    pub fn open(&self) -> Result<(Cell, Signature), VoucherFileError> {
+        Ok((Boc::decode(STANDARD.decode(&self.voucher)?)?, self.signature))
     }
 }
 

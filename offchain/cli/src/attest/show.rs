@@ -12,7 +12,6 @@ use cocoon_attest::{
 };
 use cocoon_link::{Endpoint, Expect, LinkConfig};
 use cocoon_protocol::Role;
-use zeroize::Zeroizing;
 
 use super::probe::probe;
 use super::terms::{Terms, TermsArgs};
@@ -99,10 +98,7 @@ impl Own {
         let Some(path) = &self.simulated else {
             return Ok(Arc::new(TsmQuoter::default()));
         };
-        let text = secrets::read(path)?;
-        let mut seed = Zeroizing::new([0; 32]);
-        hex::decode_to_slice(text.trim(), seed.as_mut_slice())
-            .with_context(|| format!("{} must hold 64 hexadecimal digits", path.display()))?;
+        let seed = secrets::seed::open(path)?.seed();
         let platform = Simulator::from_seed(&seed)?.platform(0)?;
         Ok(Arc::new(platform.quoter(cocoon_localnet::measurements(role))))
     }

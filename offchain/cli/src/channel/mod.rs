@@ -18,7 +18,7 @@ use crate::pay::{Pay, carry};
 use crate::report::Report;
 use crate::secrets::seed;
 use crate::session::{Common, Session};
-use signed::{ConsentFile, VoucherFile};
+use signed::{ConsentFile, read_voucher, write_voucher};
 
 /// Arguments of `cocoon channel`.
 #[derive(clap::Args)]
@@ -157,7 +157,7 @@ pub(crate) async fn run(args: &Args, session: &mut Session) -> Result<Report> {
             (channel::top_up(&system, &channel.on(network)?, amount.0).await?, pay, Report::new())
         }
         Command::Claim { voucher, pay } => {
-            let voucher = VoucherFile::read(voucher)?;
+            let voucher = read_voucher(voucher)?;
             (channel::claim(&system, &voucher).await?, pay, Report::new())
         }
         Command::Close { channel, pay } => {
@@ -188,7 +188,7 @@ pub(crate) async fn run(args: &Args, session: &mut Session) -> Result<Report> {
             let valid_until = valid_until.map_or(0, |until| until.unix(now));
             let covered = cumulative.0 <= nano(state.deposit);
             let signed = SignedVoucher::sign(&system, &address, cumulative.0, valid_until, &key)?;
-            VoucherFile::write(&signed, out)?;
+            write_voucher(&signed, out)?;
             return Ok(Report::new()
                 .text("voucher", out.display())
                 .ton("cumulative", cumulative.0)

@@ -3,39 +3,27 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use cocoon_actions::channel::SignedVoucher;
 use cocoon_protocol::{CloseAuth, Signature};
+use cocoon_watcher::deliver::VoucherFile;
 use serde::{Deserialize, Serialize};
-use tycho_types::boc::Boc;
 
 use crate::secrets;
 
 /// Most bytes of such a file.
 const MAX_BYTES: u64 = 16_384;
 
-/// A voucher: the very cell that is signed, and the payer's signature.
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct VoucherFile {
-    /// A bag of cells in Base64.
-    voucher: String,
-    signature: Signature,
+/// Reads a voucher: the very cell that is signed, and the payer's signature.
+pub(crate) fn read_voucher(path: &Path) -> Result<SignedVoucher> {
+    let about = || format!("{} is no voucher file (cocoon channel sign-voucher)", path.display());
+    let file: VoucherFile = serde_json::from_str(&text(path)?).with_context(about)?;
+    let (cell, signature) = file.open().with_context(about)?;
+    SignedVoucher::new(cell, signature).with_context(about)
 }
 
-impl VoucherFile {
-    pub(crate) fn read(path: &Path) -> Result<SignedVoucher> {
-        let about = || format!("{} is no voucher file (cocoon channel sign-voucher)", path.display());
-        let file: Self = serde_json::from_str(&text(path)?).with_context(about)?;
-        let cell = Boc::decode(STANDARD.decode(&file.voucher).with_context(about)?).with_context(about)?;
-        SignedVoucher::new(cell, file.signature).with_context(about)
-    }
-
-    pub(crate) fn write(voucher: &SignedVoucher, path: &Path) -> Result<()> {
-        let cell = STANDARD.encode(Boc::encode(&voucher.cell));
-        put(path, &Self { voucher: cell, signature: voucher.signature })
-    }
+/// Writes a voucher.
+pub(crate) fn write_voucher(voucher: &SignedVoucher, path: &Path) -> Result<()> {
+    put(path, &VoucherFile::new(&voucher.cell, voucher.signature))
 }
 
 /// A payee's consent to close, and its signature.

@@ -14,14 +14,16 @@ pub mod worker;
 
 use std::future::Future;
 use std::path::PathBuf;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 use cocoon_node::Node;
 use serde_json::Value;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinHandle;
+
+use crate::up::asked_to_stop;
 
 /// How long a service may take to bill what is under way.
 const STOP_PATIENCE: Duration = Duration::from_secs(10);
@@ -49,23 +51,17 @@ pub(crate) trait Service: Sized {
 /// Runs a service until it is asked to stop.
 pub(crate) async fn run<S: Service>(args: &Args, start: impl Future<Output = Result<S>>) -> Result<()> {
     no_core_dumps()?;
-    // From now on a request to stop ends the process in order.
-    let mut terminate = signal(SignalKind::terminate()).context("waiting for a request to stop")?;
-    let mut interrupt = signal(SignalKind::interrupt()).context("waiting for Ctrl-C")?;
+    let mut stop = pin!(asked_to_stop());
     let service = tokio::select! {
         started = start => started?,
-        _ = terminate.recv() => return Ok(()),
-        _ = interrupt.recv() => return Ok(()),
+        asked = &mut stop => return asked,
     };
     let (words, ready) = service.ready();
     if args.json {
         println!("{ready}");
     }
     eprintln!("{words} — Ctrl-C stops");
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
+    stop.await?;
     eprintln!("stopping: what is under way is billed first");
     service.stop().await;
     Ok(())

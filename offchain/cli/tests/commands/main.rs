@@ -11,6 +11,7 @@ mod devnet;
 mod fault;
 mod image;
 mod input;
+mod log;
 mod money;
 mod proxy;
 mod receipt;
