@@ -3,7 +3,6 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Address, Cell, Dictionary, Transaction, beginCell } from '@ton/core';
 import { KeyPair } from '@ton/crypto';
-import { createShardAccount } from '@ton/sandbox';
 import { FaultReport } from '../build/FaultReport';
 import {
     FormerCode,
@@ -11,7 +10,6 @@ import {
     Life,
     ModelEntry,
     ProxyEntry,
-    Registry,
     RegistryState,
     loadFormerCode,
     loadImageEntry,
@@ -47,6 +45,7 @@ import {
 } from '../support/entries';
 import { DAY, GENESIS, Network, Result, assertOk, noteGas, on, ton } from '../support/network';
 import { openLog } from '../support/log';
+import { place } from '../support/placed';
 import { PROXY_FEE, registerBody } from '../support/proxies';
 import { equivocation } from '../support/reports';
 
@@ -135,11 +134,8 @@ async function holding(less: Partial<Record<Limited, number>> = {}) {
         rebuildThreshold: 16n,
         forged: full(counts, payer),
     });
-    const { code, data } = contract.init!;
-    const balance = BOND * BigInt(CAPS.proxies) + ton('100');
-    await net.chain.setShardAccount(contract.address, createShardAccount({ address: contract.address, code, data, balance }));
+    const registry = await place(net, contract, BOND * BigInt(CAPS.proxies) + ton('100'));
     await openLog(net, contract.address);
-    const registry = net.chain.openContract(contract as Registry);
     const say = (body: Cell, value = REGISTRY_MIN_VALUE) => impersonate(net, dao.governor.address, registry.address, body, value);
     const refuses = (code: number, body: Cell) => net.refused(registry.address, code, () => say(body));
     const image = (i: bigint) => scheduleImage(registry.address, i, { by: REBUILDERS, reason: LONG });

@@ -3,29 +3,9 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Address, Cell, beginCell } from '@ton/core';
 import { LogEntry, loadLogEntry } from '../build/TransparencyLog';
-import { COUNCIL, Dao, Kind, PARAMS, REGISTRY_MIN_VALUE, impersonate, registryAt } from '../support/dao';
-import {
-    deprecate,
-    evict,
-    lift,
-    remove,
-    revoke,
-    scheduleImage,
-    scheduleModel,
-    setBan,
-    setCodes,
-    setCouncil,
-    setGovernor,
-    setMinTcb,
-    setParams,
-    setRebuildThreshold,
-    setRebuilder,
-    setRoot,
-    setSuccessor,
-    someCodes,
-    suspend,
-    suspension,
-} from '../support/entries';
+import { everyChange } from '../support/changes';
+import { Dao, PARAMS, REGISTRY_MIN_VALUE, impersonate, registryAt } from '../support/dao';
+import { evict, setBan, setSuccessor } from '../support/entries';
 import { LOG_ENTRY_VALUE, LOG_RESERVE, Log, LogErr, bytes, entryBody, hashLeaf, logOf, merkleRoot, number } from '../support/log';
 import { DAY, GENESIS, Network, Result, allOn, assertOk, compute, keys, on, op, publicKey, sent, storageFee, ton } from '../support/network';
 import { registerProxy } from '../support/proxies';
@@ -66,42 +46,12 @@ test('the registry opens its log when it is set up, and the log is where everybo
 test('each change is one leaf that says what happened to what, when, from when on, and by which words', async () => {
     const { net, registry, log, say } = await logged();
     const now = BigInt(GENESIS);
-    const usable = now + PARAMS.activationDelay;
-    const order = (kind: bigint, scheduledAt: bigint) => {
-        const validUntil = BigInt(net.now + DAY);
-        const cell = suspension({ registry: registry.address, kind, id: 5n, scheduledAt, validUntil });
-        return suspend(kind, 5n, validUntil, COUNCIL.slice(0, 2).map((key) => ({ key, cell })));
-    };
-    const elsewhere = (await net.wallet('elsewhere')).address;
-    const changes: [string, Cell, bigint, bigint, bigint][] = [
-        ['schedule an image', scheduleImage(registry.address, 5n), Kind.image, 5n, usable],
-        ['schedule a model', scheduleModel(6n), Kind.model, 6n, usable],
-        ['schedule a model for later', scheduleModel(7n, { activeFrom: now + BigInt(90 * DAY) }), Kind.model, 7n, now + BigInt(90 * DAY)],
-        ['suspend', order(Kind.image, now), Kind.image, 5n, now + PARAMS.suspensionPeriod],
-        ['lift', lift(Kind.image, 5n), Kind.image, 5n, now],
-        ['deprecate', deprecate(Kind.model, 6n, GENESIS + 9 * DAY), Kind.model, 6n, BigInt(GENESIS + 9 * DAY)],
-        ['deprecate at once', deprecate(Kind.model, 6n, 1), Kind.model, 6n, now],
-        ['revoke', revoke(Kind.image, 5n), Kind.image, 5n, now],
-        ['remove', remove(Kind.image, 5n), Kind.image, 5n, now],
-        ['allow a root', setRoot(8n, true), 0n, 8n, usable],
-        ['withdraw a root', setRoot(8n, false), 0n, 8n, now],
-        ['ban', setBan(9n, true), 0n, 9n, now],
-        ['lift a ban', setBan(9n, false), 0n, 9n, now],
-        ['least TCB number', setMinTcb(20n), 0n, 0n, now],
-        ['parameters', setParams(PARAMS), 0n, 0n, now],
-        ['a rebuilder', setRebuilder(keys('another'), true), 0n, publicKey(keys('another')), now],
-        ['the threshold', setRebuildThreshold(1n), 0n, 0n, now],
-        ['codes', setCodes(someCodes(1n), GENESIS + DAY), 0n, 0n, now],
-        ['the council', setCouncil(0n, []), 0n, 0n, now],
-        ['a successor', setSuccessor(elsewhere), 0n, 0n, usable],
-        ['no successor', setSuccessor(null), 0n, 0n, now],
-        ['another governor', setGovernor(elsewhere), 0n, 0n, now],
-    ];
+    const changes = everyChange(net, registry.address);
     const leaves: Uint8Array[] = [];
     let revision = 1n;
     const remember = (entry: LogEntry) => leaves.push(hashLeaf(bytes(entryBody(entry))));
     remember({ $$type: 'LogEntry', revision, event: 0x52470001n, kind: 0n, id: 0n, moment: now, at: now, body: hashOf(setUpBody()) });
-    for (const [name, body, kind, id, moment] of changes) {
+    for (const { name, body, kind, id, moment } of changes) {
         const result = await say(body);
         assertOk(on(result, registry.address));
         revision += 1n;
