@@ -48,13 +48,15 @@ def folder(tmp_path, monkeypatch):
 
 @pytest.fixture(scope="session")
 def network():
-    network = Network()
-    # Some history with a few key blocks, and accounts in both chains.
+    network = Network("--validators", "4")
+    # Some history with a few key blocks, two changes of the validators, and accounts in both chains.
     network.do(f"faucet 0:{'11' * 32} 5")
     network.do(f"faucet -1:{'22' * 32} 6")
     for boc in ["te6ccgEBAQEADAAAExpDuaygAQEgH0g=", "te6ccgEBAQEADAAAExpDuaygEQEgH0g="]:
         network.key_blocks.add(network.do(f"param 13 {boc}"))
         network.do("advance 10")
+        network.key_blocks.add(network.do(f"elect {len(boc) % 5 + 3}"))
+        network.key_blocks.add(network.do("advance 10"))
     yield network
     network.do("fault none")
     network.stop()

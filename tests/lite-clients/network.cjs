@@ -13,7 +13,7 @@ class Network {
         const network = new Network();
         network.folder = fs.mkdtempSync(path.join(os.tmpdir(), 'lite-'));
         const config = path.join(network.folder, 'config.json');
-        network.process = spawn(process.env.COCOON_LITE, ['--config-out', config], { stdio: ['pipe', 'pipe', 'inherit'] });
+        network.process = spawn(process.env.COCOON_LITE, ['--config-out', config, '--validators', '3'], { stdio: ['pipe', 'pipe', 'inherit'] });
         network.lines = readline.createInterface({ input: network.process.stdout })[Symbol.asyncIterator]();
         network.ready = JSON.parse((await network.lines.next()).value);
         const [server] = JSON.parse(fs.readFileSync(config)).liteservers;

@@ -20,7 +20,7 @@ async fn attack_64_a_client_without_collateral_verifies_proxy_and_worker_with_wh
     let mut own = net.node_config(Role::Client).await.unwrap();
     own.collateral = Arc::new(CollateralStore::default());
     let node = Node::start(own).await.unwrap();
-    assert_eq!(node.image(), net.image(Role::Client));
+    assert_eq!(node.image(), None, "a client shows a key and runs where it likes");
     let entry = node.registry().proxies.first().unwrap().clone();
     let client = Client::new(node.clone(), ClientConfig::default(), entry).await.unwrap();
     let body = serde_json::to_vec(&question("What is Toncoin?")).unwrap();

@@ -176,7 +176,8 @@ async fn attack_66_a_quote_of_another_root_is_refused() {
     let net = cocoon_localnet::LocalNet::open(config(), &mut |_| {}).await.unwrap();
     let stranger = Arc::new(Simulator::from_seed(&[77; 32]).unwrap());
     let mut config = net.node_config(Role::Worker).await.unwrap();
-    config.quoter = Arc::new(stranger.platform(0).unwrap().quoter(cocoon_localnet::measurements(Role::Worker)));
+    let quoter = stranger.platform(0).unwrap().quoter(cocoon_localnet::measurements(Role::Worker));
+    config.quoter = Some(Arc::new(quoter));
     config.collateral = stranger;
     let error = Node::start(config).await.err().unwrap();
     assert!(matches!(&error, NodeError::Unacceptable(AttestError::RootNotAllowed { .. })), "{error}");

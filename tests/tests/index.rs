@@ -64,7 +64,7 @@ async fn an_index_knows_what_the_chain_knows_and_is_the_same_however_it_was_made
         (settlement.claimed.get() + settlement.worker_claimed.get())
     );
     assert_eq!(one(&whole, "SELECT count(*) FROM stakes"), 4);
-    assert_eq!(one(&whole, "SELECT count(*) FROM entries WHERE kind = 'image'"), 3);
+    assert_eq!(one(&whole, "SELECT count(*) FROM entries WHERE kind = 'image'"), 2);
     assert_eq!(one(&whole, "SELECT count(*) FROM entries WHERE kind = 'model'"), 1);
     assert_eq!(one(&whole, "SELECT count(*) FROM proxies"), 1);
     assert_eq!(one(&whole, "SELECT count(*) FROM proposals WHERE status = 7"), 1, "executed");

@@ -6,7 +6,7 @@ use std::sync::{Arc, LazyLock};
 use cocoon_attest::sim::{Publication, QuoteVersion, SIM_FMSPC, Simulator};
 use cocoon_attest::{
     Collateral, CollateralProvider, CollateralStore, Fmspc, IdentityRequest, ImageWindow, Measurements, OID_EVIDENCE,
-    PeerIdentity, Policy, PolicyHandle, Quoter, Verifier, image_id, issue_identity,
+    PeerIdentity, Policy, PolicyHandle, Quoter, Verifier, image_id, issue_client_identity, issue_identity,
 };
 use cocoon_protocol::{GlobalId, NodeKey, Role, UnixSeconds};
 use rcgen::{CertificateParams, CustomExtension, KeyPair, PKCS_ED25519};
@@ -52,7 +52,8 @@ pub fn quotes(input: &[u8]) -> String {
     let world = &*WORLD;
     let verified = verifier(&world.policy, world.vendor.clone()).verify_quote(input, &REPORT_DATA);
     if let Ok(quote) = &verified {
-        assert_eq!((quote.image, quote.platform), (world.peer.image, world.peer.platform), "a forged quote verifies");
+        let expected = world.peer.domain.map(|domain| (domain.image, domain.platform));
+        assert_eq!(Some((quote.image, quote.platform)), expected, "a forged quote verifies");
     }
     told(verified)
 }
@@ -61,18 +62,23 @@ pub fn quote_samples() -> Vec<Vec<u8>> {
     WORLD.quotes.clone()
 }
 
-/// Whatever verifies names the peer that was issued.
+/// Whatever verifies names the peer that was issued, or is a client, of which nothing is proven.
 pub fn certificates(input: &[u8]) -> String {
     let world = &*WORLD;
-    let verified = verifier(&world.policy, world.vendor.clone()).verify(input, &[Role::Worker]);
+    let verified = verifier(&world.policy, world.vendor.clone()).verify(input, &[Role::Client, Role::Worker]);
     if let Ok(peer) = &verified {
-        assert_eq!(peer, &world.peer, "a forged certificate verifies");
+        assert!(
+            peer == &world.peer || (peer.role, peer.domain) == (Role::Client, None),
+            "a forged certificate verifies"
+        );
     }
     told(verified)
 }
 
 pub fn certificate_samples() -> Vec<Vec<u8>> {
-    vec![WORLD.certificate.clone()]
+    let request = IdentityRequest::new(Role::Client, GlobalId::DEVNET, NOW);
+    let client = issue_client_identity(&NodeKey::from_seed(&[4; 32]), &request).expect("an identity");
+    vec![WORLD.certificate.clone(), client.certificate().to_vec()]
 }
 
 /// The content of the evidence extension, in a certificate that is sound otherwise. Its key is never the one in the claims.
@@ -81,7 +87,8 @@ pub fn evidence(input: &[u8]) -> String {
     let mut params = CertificateParams::default();
     params.custom_extensions.push(CustomExtension::from_oid_content(OID_EVIDENCE, input.to_vec()));
     let certificate = params.self_signed(&world.key).expect("a certificate");
-    let verified = verifier(&world.policy, world.vendor.clone()).verify(certificate.der(), &[Role::Worker]);
+    let verified =
+        verifier(&world.policy, world.vendor.clone()).verify(certificate.der(), &[Role::Client, Role::Worker]);
     assert!(verified.is_err(), "evidence for another key verifies");
     let claims = cocoon_attest::Claims::decode(input);
     if let Ok(claims) = &claims {
@@ -104,10 +111,15 @@ pub fn evidence_samples() -> Vec<Vec<u8>> {
         anchor_seqno: 1,
     };
     let quote = world.quotes.first().cloned().unwrap_or_default();
-    let pair = Value::Array(vec![Value::from(quote.as_slice()), Value::from(claims.encode().as_slice())]);
-    let mut tagged = vec![];
-    ciborium::into_writer(&Value::Tag(cocoon_attest::EVIDENCE_TAG, Box::new(pair)), &mut tagged).expect("to memory");
-    vec![tagged, claims.encode()]
+    let tagged = |quote: &[u8], claims: &[u8]| {
+        let pair = Value::Array(vec![Value::from(quote), Value::from(claims)]);
+        let mut tagged = vec![];
+        let value = Value::Tag(cocoon_attest::EVIDENCE_TAG, Box::new(pair));
+        ciborium::into_writer(&value, &mut tagged).expect("to memory");
+        tagged
+    };
+    let client = cocoon_attest::Claims { role: Role::Client, ..claims.clone() }.encode();
+    vec![tagged(&quote, &claims.encode()), tagged(&[], &client), tagged(&[], &claims.encode()), claims.encode()]
 }
 
 /// The same collateral for every platform.
@@ -117,6 +129,11 @@ impl CollateralProvider for One {
     fn collateral(&self, _: Fmspc, _: UnixSeconds) -> Option<Arc<Collateral>> {
         Some(self.0.clone())
     }
+}
+
+/// All of a peer but what the collateral says of its platform's firmware.
+fn who(peer: &PeerIdentity) -> impl PartialEq + std::fmt::Debug {
+    (peer.node_key, peer.domain.map(|domain| (domain.image, domain.platform, domain.root)))
 }
 
 /// Altered collateral never makes a quote say something else.
@@ -130,8 +147,7 @@ pub fn collateral(input: &[u8]) -> String {
     let verified =
         verifier(&world.policy, Arc::new(One(Arc::new(collateral)))).verify(&world.certificate, &[Role::Worker]);
     if let Ok(peer) = &verified {
-        let same = (peer.image, peer.node_key, peer.platform, peer.root);
-        assert_eq!(same, (world.peer.image, world.peer.node_key, world.peer.platform, world.peer.root));
+        assert_eq!(who(peer), who(&world.peer));
     }
     format!("{validity}; {}", told(verified))
 }
@@ -153,8 +169,7 @@ pub fn staples(input: &[u8]) -> String {
     let kept = offline.collateral_for(SIM_FMSPC).is_some();
     assert_eq!(kept, verified.is_ok(), "what verified nothing is kept");
     if let Ok(peer) = &verified {
-        let same = (peer.image, peer.node_key, peer.platform, peer.root);
-        assert_eq!(same, (world.peer.image, world.peer.node_key, world.peer.platform, world.peer.root));
+        assert_eq!(who(peer), who(&world.peer));
     }
     told(verified)
 }

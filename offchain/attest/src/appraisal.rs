@@ -9,7 +9,7 @@ use dcap_qvl::{Policy as _, QuoteClaims, QuotePolicy, TcbStatus};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use crate::claims::{Claims, report_data};
+use crate::claims::{Claims, check_shown, report_data};
 use crate::collateral::{Collateral, Fmspc, RootHash};
 use crate::error::AttestError;
 use crate::evidence::{self, ParsedQuote, exact_length};
@@ -145,7 +145,8 @@ pub fn appraise_quote(
 /// Appraises a certificate with evidence (DER). That the peer holds its keys is not in it: see [`crate::Verifier::verify`].
 ///
 /// # Errors
-/// It is no certificate with evidence that can be read. All other failings are rules of the result.
+/// It is no certificate with evidence that can be read, or a client's, in which there is nothing to appraise. All other failings are
+/// rules of the result.
 pub fn appraise_certificate(
     certificate: &[u8],
     collateral: Option<&Collateral>,
@@ -153,6 +154,10 @@ pub fn appraise_certificate(
 ) -> Result<Appraisal, AttestError> {
     let carrier = evidence::open(certificate)?;
     let claims = Claims::decode(&carrier.encoded_claims)?;
+    check_shown(claims.role, !carrier.quote.is_empty())?;
+    if carrier.quote.is_empty() {
+        return Err(AttestError::NotAttested);
+    }
     let parsed = ParsedQuote::read(carrier.quote)?;
     let mut appraisal = begin(&parsed, Some(claims.clone()));
     let bound =

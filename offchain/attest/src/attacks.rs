@@ -95,7 +95,7 @@ impl World {
 }
 
 fn quote_of(identity: &Identity) -> Vec<u8> {
-    evidence::Evidence::from_certificate(identity.certificate()).unwrap().quote.raw
+    evidence::Evidence::from_certificate(identity.certificate()).unwrap().quote.unwrap().raw
 }
 
 fn rejected(error: AttestError, why: &str) {
@@ -106,12 +106,13 @@ fn rejected(error: AttestError, why: &str) {
 fn an_honest_node_is_recognised() {
     let world = World::new();
     let peer = world.verify(&world.issue()).unwrap();
-    assert_eq!(peer.image, image_id(&world.measurements));
+    let domain = peer.domain.unwrap();
+    assert_eq!(domain.image, image_id(&world.measurements));
     assert_eq!((peer.role, peer.network), (Role::Worker, GlobalId::DEVNET));
     assert_eq!(peer.node_key, world.node_key.public());
-    assert_eq!(peer.platform, world.vendor.platform(0).unwrap().id());
-    assert_eq!(peer.root, world.vendor.root());
-    assert_eq!((peer.tcb_status, peer.tcb_evaluation), (TcbStatus::UpToDate, SIM_TCB_EVALUATION));
+    assert_eq!(domain.platform, world.vendor.platform(0).unwrap().id());
+    assert_eq!(domain.root, world.vendor.root());
+    assert_eq!((domain.tcb_status, domain.tcb_evaluation), (TcbStatus::UpToDate, SIM_TCB_EVALUATION));
     assert_eq!(peer.valid_until, NOW.plus(3600));
 }
 
@@ -138,7 +139,7 @@ fn quotes_of_every_version_are_recognised_and_of_the_same_image() {
     for version in [QuoteVersion::V4, QuoteVersion::V5, QuoteVersion::V5Td15] {
         let quoter = world.quoter().version(version);
         let identity = world.issue_with(&quoter);
-        seen.push(world.verify(&identity).unwrap().image);
+        seen.push(world.verify(&identity).unwrap().domain.unwrap().image);
         let fresh = quoter.quote(&[9; 64]).unwrap();
         let verify =
             |quote: &[u8], data| world.verifier.verify_fresh(identity.certificate(), &[Role::Worker], quote, data);
@@ -192,7 +193,7 @@ fn attack_60_an_image_revoked_after_it_was_verified_and_cached() {
     let world = World::new();
     let identity = world.issue();
     let peer = world.verify(&identity).unwrap();
-    world.change(|p| p.revoke_image(Role::Worker, peer.image));
+    world.change(|p| p.revoke_image(Role::Worker, peer.domain.unwrap().image));
     assert!(matches!(world.verify(&identity), Err(AttestError::ImageNotApproved { .. })));
     assert!(matches!(world.verifier.recheck(&peer), Err(AttestError::ImageNotApproved { .. })));
     assert_eq!(world.verifier.stats().cached, 1, "the second answer came from the cache and was still refused");
@@ -295,8 +296,8 @@ fn attack_65_a_banned_platform() {
     let world = World::new();
     let identity = world.issue();
     let peer = world.verify(&identity).unwrap();
-    world.change(|p| p.ban_platform(peer.platform));
-    let refused = AttestError::PlatformBanned { platform: peer.platform };
+    world.change(|p| p.ban_platform(peer.domain.unwrap().platform));
+    let refused = AttestError::PlatformBanned { platform: peer.domain.unwrap().platform };
     assert_eq!(world.verify(&identity), Err(refused.clone()));
     assert_eq!(world.verifier.recheck(&peer), Err(refused));
     world.verify(&world.issue_on(world.vendor.platform(1).unwrap())).unwrap();

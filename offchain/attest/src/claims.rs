@@ -15,7 +15,7 @@ const MAX_CLAIMS: usize = 1024;
 /// Domain separation of [`report_data`].
 const REPORT_DOMAIN: &[u8] = b"cocoon-ra-tls-v1\0";
 
-/// What the trust domain says about itself and has signed by the platform.
+/// What a node says about itself: a trust domain has it signed by the platform, a client has nobody sign it.
 ///
 /// Encoded as a CBOR map with the integer keys 0 to 7, and 8 if there are GPUs, in this order, deterministic (RFC 8949 §4.2): `0`
 /// version, `1` SHA-384 of the certificate's SubjectPublicKeyInfo, `2` not before, `3` not after, `4` role, `5` network, `6` node
@@ -44,6 +44,21 @@ pub struct Claims {
 /// The 64 bytes of a quote's report data: SHA-512 over `"cocoon-ra-tls-v1\0"` and the encoded claims.
 pub fn report_data(encoded_claims: &[u8]) -> [u8; 64] {
     Sha512::new().chain_update(REPORT_DOMAIN).chain_update(encoded_claims).finalize().into()
+}
+
+/// Whether a node of this role runs in a trust domain and shows its quotes. A client does not: it proves that it holds its node key,
+/// and is believed nothing else.
+pub const fn is_attested(role: Role) -> bool {
+    !matches!(role, Role::Client)
+}
+
+/// The one rule on who shows quotes: a client never, everybody else always (attack 70).
+pub(crate) const fn check_shown(role: Role, quote: bool) -> Result<(), AttestError> {
+    match (is_attested(role), quote) {
+        (true, false) => Err(AttestError::NoQuote { role }),
+        (false, true) => Err(AttestError::QuoteOfClient),
+        (true, true) | (false, false) => Ok(()),
+    }
 }
 
 pub(crate) fn malformed(why: impl ToString) -> AttestError {

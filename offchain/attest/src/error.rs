@@ -32,6 +32,18 @@ pub enum AttestError {
         /// What was wrong.
         why: String,
     },
+    /// A node that runs in a trust domain shows no quote (attack 70).
+    #[error("the peer is a {role} and shows no quote; only clients show none")]
+    NoQuote {
+        /// What it claims to be.
+        role: Role,
+    },
+    /// A client shows a quote, and would be believed more than a client is.
+    #[error("the peer is a client and shows a quote; a client shows its node key and no quote")]
+    QuoteOfClient,
+    /// Something was asked that only a quote can answer.
+    #[error("the peer is a client: it shows no quote, which alone could tell its image or its platform")]
+    NotAttested,
     /// The claims speak of another TLS key than the certificate's.
     #[error("the attested claims name another TLS key than the certificate holds")]
     KeyNotBound,

@@ -7,7 +7,7 @@ use x509_parser::certificate::X509Certificate;
 use x509_parser::oid_registry::{Oid, asn1_rs::oid};
 use x509_parser::prelude::FromDer;
 
-use crate::claims::{Claims, malformed, report_data, to_cbor};
+use crate::claims::{Claims, check_shown, is_attested, malformed, report_data, to_cbor};
 use crate::collateral::Fmspc;
 use crate::error::AttestError;
 use crate::measurements::{Measurements, TdAttribute};
@@ -23,11 +23,12 @@ pub const EVIDENCE_TAG: u64 = 60_000;
 
 const EVIDENCE: Oid<'static> = oid!(2.23.133.5.4.9);
 
-/// Evidence that is consistent in itself: the certificate's key is in the claims and the claims are in the quote. No
-/// signature has been checked.
+/// Evidence that is consistent in itself: the certificate's key is in the claims and the claims are in the quote, if the role shows
+/// one. No signature has been checked.
 pub(crate) struct Evidence {
     pub claims: Claims,
-    pub quote: ParsedQuote,
+    /// `None` for a client, and for nobody else.
+    pub quote: Option<ParsedQuote>,
 }
 
 /// A quote that has been read but not verified.
@@ -60,6 +61,7 @@ fn decode(bytes: &[u8]) -> Result<(Vec<u8>, Vec<u8>), AttestError> {
 
 /// The parts of a certificate that matter here, unchecked.
 pub(crate) struct Carrier {
+    /// Empty, if there is none.
     pub quote: Vec<u8>,
     pub encoded_claims: Vec<u8>,
     pub spki_sha384: [u8; 48],
@@ -99,8 +101,20 @@ impl Evidence {
         if claims.spki_sha384 != carrier.spki_sha384 {
             return Err(AttestError::KeyNotBound);
         }
+        check_shown(claims.role, !carrier.quote.is_empty())?;
+        if !is_attested(claims.role) {
+            if claims.gpu_evidence.is_some() {
+                return Err(malformed("a client claims GPUs, and no quote vouches for them"));
+            }
+            return Ok(Self { claims, quote: None });
+        }
         let quote = ParsedQuote::parse(carrier.quote, &report_data(&carrier.encoded_claims))?;
-        Ok(Self { claims, quote })
+        Ok(Self { claims, quote: Some(quote) })
+    }
+
+    /// The quote, for what only a quote can tell.
+    pub fn attested(&self) -> Result<&ParsedQuote, AttestError> {
+        self.quote.as_ref().ok_or(AttestError::NotAttested)
     }
 }
 

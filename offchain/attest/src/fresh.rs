@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED, UnparsedPublicKey};
 use cocoon_protocol::Role;
 
+use crate::claims::check_shown;
 use crate::error::AttestError;
 use crate::evidence::ParsedQuote;
 use crate::verifier::Verifier;
@@ -61,7 +62,8 @@ impl<'a> Parts<'a> {
 }
 
 impl Verifier {
-    /// Checks that a fresh quote over `report_data` comes from the very trust domain that a certificate's quote came from.
+    /// Checks that a fresh quote over `report_data` comes from the very trust domain that a certificate's quote came from. For a
+    /// client's certificate the quote must be empty, and nothing is proven by it.
     ///
     /// As a rule it says the same as that one except for the report data, and then everything but its own signature has been
     /// verified before: one elliptic-curve verification. Otherwise (a run-time measurement was extended, the platform has new
@@ -75,6 +77,8 @@ impl Verifier {
     ) -> Result<(), AttestError> {
         let (now, policy) = (self.now(), self.policy().current());
         let known = self.verified(certificate, roles, &policy, now)?;
+        check_shown(known.claims.role, !quote.is_empty())?;
+        let Some(known) = &known.attested else { return Ok(()) };
         let fresh = ParsedQuote::parse(quote.to_vec(), report_data)?;
         if let (Some(before), Some(now)) = (Parts::of(&known.parsed), Parts::of(&fresh))
             && now.differ_in_report_data_only(&before)

@@ -10,7 +10,7 @@ use time::OffsetDateTime;
 use tokio::sync::watch;
 use zeroize::Zeroizing;
 
-use crate::claims::{Claims, MAX_WINDOW_SECONDS, report_data};
+use crate::claims::{Claims, MAX_WINDOW_SECONDS, check_shown, report_data};
 use crate::error::AttestError;
 use crate::evidence::{self, MAX_CERTIFICATE, OID_EVIDENCE};
 use crate::quoter::{Quoter, QuoterError};
@@ -24,6 +24,9 @@ const DEFAULT_LIFETIME_SECONDS: u32 = 3600;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum IssueError {
+    /// A client has no use for a quoter, and everybody else needs one.
+    #[error("no identity of this role can be issued this way: {0}")]
+    Role(AttestError),
     /// The platform makes no quote.
     #[error("no quote for the new identity: {0}")]
     Quoter(#[from] QuoterError),
@@ -151,12 +154,24 @@ impl IdentityHandle {
 /// A fresh TLS key and a certificate that binds it, by a quote, to the node key, the role and the network.
 ///
 /// Blocks for the time of one quote.
+///
+/// # Errors
+/// [`IssueError::Role`] for a client: see [`issue_client_identity`].
 pub fn issue_identity(
     quoter: &dyn Quoter,
     node_key: &NodeKey,
     request: &IdentityRequest,
 ) -> Result<Identity, IssueError> {
-    issue(quoter, node_key, request, |_| Ok(None))
+    issue(Some(quoter), node_key, request, |_| Ok(None))
+}
+
+/// The same for a client, whose certificate has no quote: what it claims is worth what its link proves, that the peer holds the
+/// node key.
+///
+/// # Errors
+/// [`IssueError::Role`] for every other role.
+pub fn issue_client_identity(node_key: &NodeKey, request: &IdentityRequest) -> Result<Identity, IssueError> {
+    issue(None, node_key, request, |_| Ok(None))
 }
 
 /// The same for a node with attested GPUs. `collect` gets the SHA-384 of the new TLS key's SubjectPublicKeyInfo, from which the
@@ -167,15 +182,16 @@ pub fn issue_identity_with_gpus(
     request: &IdentityRequest,
     collect: impl FnOnce(&[u8; 48]) -> Result<Hash256, String>,
 ) -> Result<Identity, IssueError> {
-    issue(quoter, node_key, request, |spki| collect(spki).map(Some).map_err(|why| IssueError::Gpu { why }))
+    issue(Some(quoter), node_key, request, |spki| collect(spki).map(Some).map_err(|why| IssueError::Gpu { why }))
 }
 
 fn issue(
-    quoter: &dyn Quoter,
+    quoter: Option<&dyn Quoter>,
     node_key: &NodeKey,
     request: &IdentityRequest,
     gpu_evidence: impl FnOnce(&[u8; 48]) -> Result<Option<Hash256>, IssueError>,
 ) -> Result<Identity, IssueError> {
+    check_shown(request.role, quoter.is_some()).map_err(IssueError::Role)?;
     let limit = MAX_WINDOW_SECONDS - CLOCK_SKEW_SECONDS;
     if request.lifetime > limit {
         return Err(IssueError::LifetimeTooLong { lifetime: request.lifetime, limit });
@@ -193,7 +209,10 @@ fn issue(
         gpu_evidence: gpu_evidence(&spki_sha384)?,
     };
     let encoded = claims.encode();
-    let quote = quoter.exact_quote(&report_data(&encoded))?;
+    let quote = match quoter {
+        Some(quoter) => quoter.exact_quote(&report_data(&encoded))?,
+        None => vec![],
+    };
     let certificate = certificate(&tls_key, &claims, evidence::encode(&quote, &encoded))?;
     if certificate.len() > MAX_CERTIFICATE {
         return Err(IssueError::TooLarge { size: certificate.len() });

@@ -1,4 +1,4 @@
-//! Who is at the other end, proven by hardware.
+//! Who is at the other end, proven by hardware; a client by its key alone.
 //!
 //! A node holds a short-lived certificate whose one extension carries a TDX quote and the claims that the quote signs
 //! (docs/protocol.md P1.1): the TLS key, the on-chain node key, the role, the network and a validity window. A
@@ -6,7 +6,8 @@
 //!
 //! * [`Measurements`], [`image_id`]: what runs inside a trust domain, and its identity in the registry;
 //! * [`Quoter`]: where quotes come from: [`TsmQuoter`] in a real guest, [`sim::SimQuoter`] on a developer's machine;
-//! * [`Identity`], [`issue_identity`]: a certificate with its keys;
+//! * [`Identity`], [`issue_identity`], [`issue_client_identity`]: a certificate with its keys;
+//! * [`TrustDomain`]: what a quote proves of a peer, and what no client has;
 //! * [`Policy`], [`PolicyHandle`]: what the registry allows, exchanged while links live;
 //! * [`appraise_quote`], [`appraise_certificate`]: every rule with its outcome, for people who ask why;
 //! * [`Collateral`], [`CollateralProvider`]: what the hardware vendor says about platforms;
@@ -42,6 +43,8 @@ mod appraisal_tests;
 #[cfg(test)]
 mod attacks;
 mod claims;
+#[cfg(test)]
+mod client_tests;
 mod clock;
 mod collateral;
 mod error;
@@ -61,7 +64,7 @@ mod staple_tests;
 mod verifier;
 
 pub use appraisal::{Appraisal, Demands, Genuine, ImageDemand, Outcome, Rule, appraise_certificate, appraise_quote};
-pub use claims::{CLAIMS_VERSION, Claims, MAX_WINDOW_SECONDS, report_data};
+pub use claims::{CLAIMS_VERSION, Claims, MAX_WINDOW_SECONDS, is_attested, report_data};
 pub use clock::Clock;
 pub use collateral::{
     Collateral, CollateralError, CollateralProvider, CollateralStore, Fmspc, INTEL_ROOT_DER, RootHash,
@@ -69,10 +72,13 @@ pub use collateral::{
 pub use dcap_qvl::TcbStatus;
 pub use error::AttestError;
 pub use evidence::{EVIDENCE_TAG, MAX_CERTIFICATE, OID_EVIDENCE};
-pub use identity::{Identity, IdentityHandle, IdentityRequest, IssueError, issue_identity, issue_identity_with_gpus};
+pub use identity::{
+    Identity, IdentityHandle, IdentityRequest, IssueError, issue_client_identity, issue_identity,
+    issue_identity_with_gpus,
+};
 pub use measurements::{Measurements, TdAttribute, image_id};
 pub use policy::{ImageWindow, PlatformId, Policy, PolicyHandle};
 pub use policy_file::PolicyFileError;
 pub use quoter::{Quoter, QuoterError, TsmQuoter};
 pub use staple::MAX_STAPLE;
-pub use verifier::{PeerIdentity, VerifiedQuote, Verifier, VerifierStats};
+pub use verifier::{PeerIdentity, TrustDomain, VerifiedQuote, Verifier, VerifierStats};

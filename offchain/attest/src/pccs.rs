@@ -250,7 +250,7 @@ impl Keeper {
     /// From now on the collateral of the platform that a certificate (DER) is from is kept: a node's own, so that it can hand it to peers
     /// that reach no service, or a peer's.
     pub fn watch_platform_of(&self, certificate: &[u8]) -> Result<Fmspc, AttestError> {
-        let (fmspc, ca) = Evidence::from_certificate(certificate)?.quote.platform()?;
+        let (fmspc, ca) = Evidence::from_certificate(certificate)?.attested()?.platform()?;
         self.watch(fmspc, ca);
         Ok(fmspc)
     }

@@ -86,7 +86,7 @@ fn a_verifier_without_a_network_accepts_a_peer_with_a_staple() {
     let certificate = world.certificate(&world.platform(0));
     assert_eq!(world.verify(&certificate), Err(AttestError::NoCollateral { fmspc: SIM_FMSPC }), "attack 64");
     let peer = world.stapled(&certificate, &world.today()).unwrap();
-    assert_eq!(peer.platform, world.platform(0).id());
+    assert_eq!(peer.domain.unwrap().platform, world.platform(0).id());
     assert_eq!(peer.valid_until, NOW.plus(3600));
     // Known from now on: for this certificate, for the fresh quotes on its links, for other machines of the model.
     assert_eq!(world.verify(&certificate).unwrap(), peer);
@@ -102,7 +102,7 @@ fn a_staple_is_not_looked_at_where_the_verifier_has_its_own() {
     let certificate = world.certificate(&world.platform(0));
     world.store.put(SIM_FMSPC, world.today());
     let peer = world.verifier.verify_stapled(&certificate, b"nonsense", &[Role::Worker]).unwrap();
-    assert_eq!(peer.tcb_evaluation, SIM_TCB_EVALUATION);
+    assert_eq!(peer.domain.unwrap().tcb_evaluation, SIM_TCB_EVALUATION);
 }
 
 #[test]
@@ -156,7 +156,7 @@ fn attack_63_a_staple_from_before_a_tcb_recovery_falls_below_the_registrys_minim
     policy(SIM_TCB_EVALUATION + 1);
     assert_eq!(world.verify(&certificate), Err(refused));
     let newer = world.publish(NOW, SIM_TCB_EVALUATION + 1);
-    assert_eq!(world.stapled(&certificate, &newer).unwrap().tcb_evaluation, SIM_TCB_EVALUATION + 1);
+    assert_eq!(world.stapled(&certificate, &newer).unwrap().domain.unwrap().tcb_evaluation, SIM_TCB_EVALUATION + 1);
     world.verify(&certificate).unwrap();
 }
 

@@ -10,7 +10,7 @@ use dcap_qvl::verify::QuoteVerifier;
 use dcap_qvl::{QuotePolicy, TcbStatus};
 use sha2::{Digest, Sha256};
 
-use crate::claims::Claims;
+use crate::claims::{Claims, check_shown};
 use crate::clock::Clock;
 use crate::collateral::{Collateral, CollateralProvider, Fmspc, RootHash};
 use crate::error::AttestError;
@@ -48,14 +48,23 @@ pub struct VerifiedQuote {
 /// by the bytes of its certificate or quote, which anybody can vary (attack 72).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PeerIdentity {
-    /// What it runs.
-    pub image: ImageId,
     /// What it does.
     pub role: Role,
     /// Its on-chain key.
     pub node_key: NodePublicKey,
     /// Its chain.
     pub network: GlobalId,
+    /// Last second for which the evidence speaks.
+    pub valid_until: UnixSeconds,
+    /// What its quote proves; `None` for a client, and for nobody else.
+    pub domain: Option<TrustDomain>,
+}
+
+/// What a quote proves of a peer: the trust domain that holds its keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TrustDomain {
+    /// What runs in it.
+    pub image: ImageId,
     /// Its machine.
     pub platform: PlatformId,
     /// The root that certifies its machine.
@@ -64,10 +73,18 @@ pub struct PeerIdentity {
     pub tcb_status: TcbStatus,
     /// TCB evaluation number of the collateral that it was verified with.
     pub tcb_evaluation: u32,
-    /// Last second for which the evidence speaks.
-    pub valid_until: UnixSeconds,
     /// Digest of the evidence of its GPUs, which it then gives on request; `None` if it claims no attested GPU.
     pub gpu_evidence: Option<Hash256>,
+}
+
+impl PeerIdentity {
+    /// What its quote proves.
+    ///
+    /// # Errors
+    /// [`AttestError::NotAttested`]: it is a client, and shows none.
+    pub fn attested(&self) -> Result<&TrustDomain, AttestError> {
+        self.domain.as_ref().ok_or(AttestError::NotAttested)
+    }
 }
 
 /// How much work a verifier did.
@@ -81,8 +98,15 @@ pub struct VerifierStats {
     pub refreshed: u64,
 }
 
+/// A certificate that was found in order.
 pub(crate) struct Verified {
-    claims: Claims,
+    pub(crate) claims: Claims,
+    /// `None` for a client.
+    pub(crate) attested: Option<Attested>,
+}
+
+/// The quote in a certificate, verified.
+pub(crate) struct Attested {
     pub(crate) quote: VerifiedQuote,
     pub(crate) parsed: ParsedQuote,
 }
@@ -176,7 +200,8 @@ impl Verifier {
 
     /// Checks a peer's certificate (DER). `roles`: which peers this connection is for.
     ///
-    /// Proves that the evidence is genuine and allowed, not that the peer holds the keys in it: that is the handshake's part.
+    /// Proves that the evidence is genuine and allowed, not that the peer holds the keys in it: that is the handshake's part, and of
+    /// a client there is nothing else to prove.
     pub fn verify(&self, certificate: &[u8], roles: &[Role]) -> Result<PeerIdentity, AttestError> {
         let now = self.now();
         let policy = self.policy.current();
@@ -201,7 +226,7 @@ impl Verifier {
         // In this order work stays bounded (attack 75): what is large, malformed, foreign, old, or under another root costs no signature.
         let collateral = Arc::new(Collateral::from_staple(staple)?);
         let evidence = Evidence::from_certificate(certificate)?;
-        let fmspc = evidence.quote.fmspc()?;
+        let fmspc = evidence.attested()?.fmspc()?;
         match collateral.fmspc() {
             Some(got) if got == fmspc => {}
             Some(got) => return Err(AttestError::StapleForOtherModel { got, expected: fmspc }),
@@ -241,7 +266,11 @@ impl Verifier {
         let evidence = Evidence::from_certificate(certificate)?;
         // The registry first: evidence that would be refused anyway must not cost signatures (attacks 71, 75).
         check_allowed(policy, &evidence, roles, now)?;
-        let collateral = self.collateral_of(&evidence.quote, policy, now)?;
+        let Some(quote) = &evidence.quote else {
+            // Not remembered: it cost no signature, and clients, of which anybody can be many, would displace those whose did.
+            return Ok(Arc::new(Verified { claims: evidence.claims, attested: None }));
+        };
+        let collateral = self.collateral_of(quote, policy, now)?;
         let verified = self.verify_evidence(evidence, &collateral, policy, now)?;
         self.remember(certificate, &verified, now);
         Ok(verified)
@@ -254,12 +283,14 @@ impl Verifier {
         policy: &Policy,
         now: UnixSeconds,
     ) -> Result<Arc<Verified>, AttestError> {
-        let quote = self.verify_with(policy, &evidence.quote, collateral, now)?;
-        Ok(Arc::new(Verified { claims: evidence.claims, quote, parsed: evidence.quote }))
+        let parsed = evidence.quote.ok_or(AttestError::NotAttested)?;
+        let quote = self.verify_with(policy, &parsed, collateral, now)?;
+        Ok(Arc::new(Verified { claims: evidence.claims, attested: Some(Attested { quote, parsed }) }))
     }
 
     fn remember(&self, certificate: &[u8], verified: &Arc<Verified>, now: UnixSeconds) {
-        let until = now.plus(CACHE_SECONDS).min(verified.quote.collateral_expires);
+        let Some(Attested { quote, .. }) = &verified.attested else { return };
+        let until = now.plus(CACHE_SECONDS).min(quote.collateral_expires);
         let id = Sha256::digest(certificate).into();
         self.cache.lock().unwrap_or_else(PoisonError::into_inner).put(id, verified.clone(), until);
     }
@@ -273,7 +304,7 @@ impl Verifier {
     /// What the vendor says about the platform of this certificate (DER), for whoever checks it later and elsewhere.
     pub fn collateral(&self, certificate: &[u8]) -> Result<Arc<Collateral>, AttestError> {
         let evidence = Evidence::from_certificate(certificate)?;
-        self.collateral_of(&evidence.quote, &self.policy.current(), self.now())
+        self.collateral_of(evidence.attested()?, &self.policy.current(), self.now())
     }
 
     /// The same by the platform's model, if something is known of it that speaks for this time and suffices for the registry.
@@ -284,7 +315,7 @@ impl Verifier {
 
     /// The model of the platform that a certificate (DER) is from; read, not verified.
     pub fn platform_model(&self, certificate: &[u8]) -> Result<Fmspc, AttestError> {
-        Evidence::from_certificate(certificate)?.quote.fmspc()
+        Evidence::from_certificate(certificate)?.attested()?.fmspc()
     }
 
     fn is_fit(&self, collateral: &Collateral, now: UnixSeconds) -> bool {
@@ -388,7 +419,10 @@ fn check_claims(policy: &Policy, claims: &Claims, roles: &[Role], now: UnixSecon
 /// What can be decided about evidence without a signature.
 fn check_allowed(policy: &Policy, evidence: &Evidence, roles: &[Role], now: UnixSeconds) -> Result<(), AttestError> {
     check_claims(policy, &evidence.claims, roles, now)?;
-    policy.check_image(evidence.claims.role, image_id(&evidence.quote.measurements), now)
+    match &evidence.quote {
+        Some(quote) => policy.check_image(evidence.claims.role, image_id(&quote.measurements), now),
+        None => Ok(()),
+    }
 }
 
 /// Who that is, if the policy of this moment allows it.
@@ -398,18 +432,23 @@ fn peer_of(
     roles: &[Role],
     now: UnixSeconds,
 ) -> Result<PeerIdentity, AttestError> {
-    check_claims(policy, &verified.claims, roles, now)?;
+    let claims = &verified.claims;
+    check_claims(policy, claims, roles, now)?;
+    let quote = verified.attested.as_ref().map(|attested| &attested.quote);
+    let domain = quote.map(|quote| TrustDomain {
+        image: quote.image,
+        platform: quote.platform,
+        root: quote.root,
+        tcb_status: quote.tcb_status,
+        tcb_evaluation: quote.tcb_evaluation,
+        gpu_evidence: claims.gpu_evidence,
+    });
     let peer = PeerIdentity {
-        image: verified.quote.image,
-        role: verified.claims.role,
-        node_key: verified.claims.node_key,
-        network: verified.claims.network,
-        platform: verified.quote.platform,
-        root: verified.quote.root,
-        tcb_status: verified.quote.tcb_status,
-        tcb_evaluation: verified.quote.tcb_evaluation,
-        valid_until: verified.claims.not_after.min(verified.quote.collateral_expires),
-        gpu_evidence: verified.claims.gpu_evidence,
+        role: claims.role,
+        node_key: claims.node_key,
+        network: claims.network,
+        valid_until: quote.map_or(claims.not_after, |quote| claims.not_after.min(quote.collateral_expires)),
+        domain,
     };
     check_peer(policy, &peer, now)?;
     Ok(peer)
@@ -417,9 +456,11 @@ fn peer_of(
 
 fn check_peer(policy: &Policy, peer: &PeerIdentity, now: UnixSeconds) -> Result<(), AttestError> {
     policy.check_network(peer.network)?;
-    policy.check_root(peer.root)?;
-    policy.check_image(peer.role, peer.image, now)?;
-    policy.check_platform(peer.platform, peer.tcb_evaluation)
+    check_shown(peer.role, peer.domain.is_some())?;
+    let Some(domain) = &peer.domain else { return Ok(()) };
+    policy.check_root(domain.root)?;
+    policy.check_image(peer.role, domain.image, now)?;
+    policy.check_platform(domain.platform, domain.tcb_evaluation)
 }
 
 #[cfg(test)]

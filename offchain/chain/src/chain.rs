@@ -5,7 +5,7 @@ use cocoon_protocol::{GlobalId, Hash256, StdAddr, UnixSeconds};
 use std::fmt;
 use std::sync::Arc;
 use tokio::sync::watch;
-use tycho_types::cell::Cell;
+use tycho_types::cell::{Cell, HashBytes};
 
 use crate::account::AccountSnapshot;
 use crate::config::NetworkConfig;
@@ -55,6 +55,13 @@ pub trait Chain: Send + Sync {
 
     /// Follows the newest block.
     fn subscribe(&self) -> watch::Receiver<Head>;
+
+    /// The public libraries with these hashes, of those that there are: code and data that masterchain accounts publish, and
+    /// contracts anywhere refer to by hash. At most [`MAX_LIBRARIES`](crate::getter::MAX_LIBRARIES) at once.
+    async fn libraries(&self, wanted: &[HashBytes]) -> Result<Vec<Cell>, ChainError> {
+        let _ = wanted;
+        Err(ChainError::malformed("a public library", "this view of the chain has none; use one behind liteservers"))
+    }
 
     /// These accounts at the newest block, with what proves them to anybody who trusts the network's file only.
     async fn prove(&self, accounts: &[StdAddr]) -> Result<StateProof, ChainError> {

@@ -1,17 +1,21 @@
 //! Getters, run locally on an account's state with the network's own configuration.
 //!
-//! No server is asked: what a getter returns follows from the state, and the state is what a chain proves.
+//! No server is asked: what a getter returns follows from the state, and the state is what a chain proves. Code that an account
+//! only names by its hash, because a masterchain account publishes it, is fetched from the chain when the getter misses it.
 
+use std::cell::RefCell;
+use std::collections::{BTreeSet, HashMap};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use cocoon_protocol::StdAddr;
 use cocoon_wrappers::{GetterCall, StackValue};
-use tycho_types::cell::{Cell, CellBuilder, HashBytes};
+use tycho_types::cell::{Cell, CellBuilder, DynCell, HashBytes};
 use tycho_types::dict::Dict;
-use tycho_types::models::{AccountState, LibDescr};
+use tycho_types::error::Error;
+use tycho_types::models::{AccountState, SimpleLib};
 use tycho_vm::{
-    GasParams, OwnedCellSlice, RcStackValue, SafeRc, SmcInfoBase, Stack, StackValueType, VmGetterMethodId,
-    VmStateBuilder, VmVersion,
+    GasParams, LibraryProvider, NoLibraries, OwnedCellSlice, RcStackValue, SafeRc, SmcInfoBase, Stack, StackValueType,
+    VmGetterMethodId, VmStateBuilder, VmVersion,
 };
 
 use crate::account::{AccountSnapshot, AccountStatus};
@@ -20,6 +24,9 @@ use crate::config::NetworkConfig;
 
 /// Tuples within tuples deeper than this are refused; Tact's structs need three or four.
 const MAX_DEPTH: usize = 64;
+
+/// A getter may need so many public libraries; as many can be asked for at once.
+pub const MAX_LIBRARIES: usize = 16;
 
 /// A getter gave no result.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -46,6 +53,14 @@ pub enum GetterError {
         method: &'static str,
         /// Exit code of the TVM; 11 says that the contract has no such getter.
         exit_code: i32,
+    },
+    /// It refers to more public libraries than are fetched for one getter.
+    #[error("getter {method} of {contract} needs more than {MAX_LIBRARIES} public libraries")]
+    Libraries {
+        /// Whose getter.
+        contract: StdAddr,
+        /// Which getter.
+        method: &'static str,
     },
     /// A value is of a kind that no getter of ours takes or returns.
     #[error("getter {method} of {contract}: {why}")]
@@ -78,34 +93,90 @@ pub struct GetterOutput {
     pub gas_used: u64,
 }
 
+/// How a getter ended, well or not.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct GetterRun {
+    /// Exit code of the TVM; 0 and 1 are the two ways to end well.
+    pub exit_code: i32,
+    /// The stack, the deepest value first. If the getter threw, it is what it threw.
+    pub stack: Vec<StackValue>,
+    /// Gas that it would have cost.
+    pub gas_used: u64,
+    /// Public libraries that it looked for and that were not there.
+    pub missing: BTreeSet<HashBytes>,
+}
+
+impl GetterRun {
+    /// True if it ended well.
+    pub const fn is_ok(&self) -> bool {
+        matches!(self.exit_code, 0 | 1)
+    }
+
+    fn output(self, contract: &StdAddr, method: &'static str) -> Result<GetterOutput, GetterError> {
+        if self.is_ok() {
+            return Ok(GetterOutput { stack: self.stack, gas_used: self.gas_used });
+        }
+        Err(GetterError::Exit { contract: contract.clone(), method, exit_code: self.exit_code })
+    }
+}
+
 /// Runs a getter on the newest state of an account.
 pub async fn call_getter(
     chain: &dyn Chain,
     contract: &StdAddr,
     call: &GetterCall,
 ) -> Result<Vec<StackValue>, GetterError> {
-    let config = chain.config().await?;
     let account = chain.account(contract).await?;
-    Ok(run_getter(&account, &config, call)?.stack)
+    Ok(run_getter_on(chain, &account, call).await?.stack)
 }
 
-/// Runs a getter on a state. The time it sees is that of the state's block.
+/// Runs a getter on a state, and fetches the public libraries that it misses.
+pub async fn run_getter_on(
+    chain: &dyn Chain,
+    account: &AccountSnapshot,
+    call: &GetterCall,
+) -> Result<GetterOutput, GetterError> {
+    let config = chain.config().await?;
+    let mut libraries = HashMap::new();
+    let mut asked = BTreeSet::new();
+    loop {
+        let method = call.name.as_getter_method_id();
+        let run = run_method(account, &config, &libraries, call.name, method, &call.args)?;
+        // One that is not public either is missed again, and asked for only once.
+        let wanted: Vec<_> = run.missing.difference(&asked).copied().collect();
+        if wanted.is_empty() {
+            return run.output(&account.address, call.name);
+        }
+        asked.extend(&wanted);
+        if asked.len() > MAX_LIBRARIES {
+            return Err(GetterError::Libraries { contract: account.address.clone(), method: call.name });
+        }
+        for root in chain.libraries(&wanted).await? {
+            libraries.insert(*root.repr_hash(), SimpleLib { public: true, root });
+        }
+    }
+}
+
+/// Runs a getter on a state, where there are no public libraries. The time it sees is that of the state's block.
 pub fn run_getter(
     account: &AccountSnapshot,
     config: &NetworkConfig,
     call: &GetterCall,
 ) -> Result<GetterOutput, GetterError> {
-    run_method(account, config, call.name, call.name.as_getter_method_id(), &call.args)
+    let method = call.name.as_getter_method_id();
+    let run = run_method(account, config, &NoLibraries, call.name, method, &call.args)?;
+    run.output(&account.address, call.name)
 }
 
 /// Runs the method with this number; `name` is for errors.
 pub fn run_method(
     account: &AccountSnapshot,
     config: &NetworkConfig,
+    libraries: &dyn LibraryProvider,
     name: &'static str,
     method_id: u32,
     args: &[StackValue],
-) -> Result<GetterOutput, GetterError> {
+) -> Result<GetterRun, GetterError> {
     let contract = || account.address.clone();
     let no_code = || GetterError::NoCode { contract: contract(), method: name, status: account.status };
     let value = |why: String| GetterError::Value { contract: contract(), method: name, why };
@@ -115,7 +186,7 @@ pub fn run_method(
     let AccountState::Active(state) = &raw.state else { return Err(no_code()) };
     let code = state.code.clone().ok_or_else(no_code)?;
 
-    let run = || -> Result<GetterOutput, GetterError> {
+    let run = || -> Result<GetterRun, GetterError> {
         let mut stack = args.iter().map(to_vm).collect::<Result<Vec<_>, _>>().map_err(value)?;
         stack.push(RcStackValue::new_dyn_value(num_bigint::BigInt::from(method_id)));
         let info = SmcInfoBase::new()
@@ -132,7 +203,7 @@ pub fn run_method(
             .fill_unpacked_config()
             .map_err(|e| failed(format!("network configuration: {e}")))?
             .require_ton_v11();
-        let libraries = (&state.libraries, &Dict::<HashBytes, LibDescr>::new());
+        let libraries = Shelf { own: &state.libraries, public: libraries, missing: RefCell::default() };
         let mut vm = VmStateBuilder::new()
             .with_smc_info(info)
             // Without it the machine follows the rules of the newest version whose contract info differs, not the
@@ -146,15 +217,57 @@ pub fn run_method(
             .with_gas(GasParams::getter())
             .build();
         let exit_code = !vm.run();
-        // 1 is the alternative way to end well.
-        if exit_code != 0 && exit_code != 1 {
-            return Err(GetterError::Exit { contract: contract(), method: name, exit_code });
+        let (stack, gas_used) = (vm.stack.items.iter().map(from_vm).collect::<Result<Vec<_>, _>>(), vm.gas.consumed());
+        let missing = libraries.missing.take();
+        let mut run = GetterRun { exit_code, stack: vec![], gas_used, missing };
+        match stack {
+            Ok(stack) => run.stack = stack,
+            // What it threw need not be anything that can be shown.
+            Err(_) if !run.is_ok() => {}
+            Err(why) => return Err(value(why)),
         }
-        let stack = vm.stack.items.iter().map(from_vm).collect::<Result<Vec<_>, _>>().map_err(value)?;
-        Ok(GetterOutput { stack, gas_used: vm.gas.consumed() })
+        Ok(run)
     };
     // What a stranger's contract makes the machine do is not our bug to die of.
     catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|_| Err(failed("it panicked".to_owned())))
+}
+
+/// The libraries that a getter sees, and those that it looks for in vain.
+struct Shelf<'a> {
+    own: &'a Dict<HashBytes, SimpleLib>,
+    public: &'a dyn LibraryProvider,
+    missing: RefCell<BTreeSet<HashBytes>>,
+}
+
+impl Shelf<'_> {
+    fn noted<T>(&self, hash: &HashBytes, found: Option<T>) -> Option<T> {
+        if found.is_none()
+            && let Ok(mut missing) = self.missing.try_borrow_mut()
+            // More than can be fetched need not be remembered.
+            && missing.len() <= MAX_LIBRARIES
+        {
+            missing.insert(*hash);
+        }
+        found
+    }
+}
+
+impl LibraryProvider for Shelf<'_> {
+    fn find(&self, hash: &HashBytes) -> Result<Option<Cell>, Error> {
+        let found = match self.own.find(hash)? {
+            Some(found) => Some(found),
+            None => self.public.find(hash)?,
+        };
+        Ok(self.noted(hash, found))
+    }
+
+    fn find_ref<'a>(&'a self, hash: &HashBytes) -> Result<Option<&'a DynCell>, Error> {
+        let found = match self.own.find_ref(hash)? {
+            Some(found) => Some(found),
+            None => self.public.find_ref(hash)?,
+        };
+        Ok(self.noted(hash, found))
+    }
 }
 
 /// A value as the virtual machine keeps it. Fails with the reason.

@@ -19,6 +19,7 @@
 //! ```
 
 pub mod account;
+pub mod cells;
 pub mod chain;
 pub mod config;
 pub mod feed;
@@ -34,7 +35,7 @@ pub use chain::{Chain, ChainError, Head, Refusal, RefusalReason};
 pub use cocoon_protocol::StdAddr;
 pub use config::{ConfigError, NetworkConfig};
 pub use feed::{BlockFeed, NetworkBlock};
-pub use getter::{GetterError, GetterOutput, call_getter, run_getter};
+pub use getter::{GetterError, GetterOutput, GetterRun, call_getter, run_getter, run_getter_on};
 pub use light::{GlobalConfig, LightClient, LightError, LightSettings};
 pub use message::{MessageKind, MessageRecord, OutMessage};
 pub use trace::{Imbalance, Patience, Trace, TraceError, TraceNode, TransactionFailure};

@@ -128,6 +128,10 @@ async fn a_service_sees_through_a_liteserver_what_the_network_has() {
         let (seen, real) = (client.account(&address).await.unwrap(), network.devnet.account(&address).await.unwrap());
         assert_eq!((seen.status, seen.balance, seen.code), (real.status, real.balance, real.code));
     }
+    // Where there is no workchain there is no account, and saying so is no lie.
+    let nowhere = StdAddr::new(5, [0x44; 32].into());
+    assert_eq!(client.account(&nowhere).await.unwrap().status, AccountStatus::NotExists);
+    assert!(client.troubles().is_empty(), "{:?}", client.troubles());
     // A refusal comes back with the contract's own words.
     let empty = wallet(9, &client);
     let payment = OutMessage::new(nobody(), Nano::from_ton(1));

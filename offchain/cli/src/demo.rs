@@ -58,7 +58,9 @@ impl Demo {
         console.step("a bonded proxy", net.start_proxy()).await?;
         console.step("a staked worker with mistral.rs and the approved model", net.start_worker()).await?;
         console.step("a client with a prepaid channel", net.start_client()).await?;
-        let answered = console.step("a private answer through attested links", self.ask(&net, console)).await?;
+        let answered = console
+            .step("a private answer from a worker whose quote the client has checked", self.ask(&net, console))
+            .await?;
         let verdict = console.step("the receipt, checked as a stranger would", check(&net, &answered.finished)).await?;
         let settlement = console.step("claims, closing and settlement on chain", net.settle()).await?;
         let report = console.step("the books", report(&net, &answered, &verdict, &settlement)).await?;
@@ -141,7 +143,7 @@ async fn report(net: &LocalNet, answered: &Answered, verdict: &Verdict, settleme
             "total_stake_nano": net.decision.total,
         },
         "model": { "name": net.config.model_name, "hash": net.model },
-        "question": { "image": worker.image, "worker": worker.node_key },
+        "question": { "image": worker.attested()?.image, "worker": worker.node_key },
         "answer": {
             "text": answered.text,
             "prompt_tokens": usage.prompt.0,

@@ -85,7 +85,7 @@ impl Up {
         console.finish();
         let Running { mut net, endpoint, files } = started?;
         if self.json {
-            let images: BTreeMap<_, _> = [Role::Client, Role::Proxy, Role::Worker]
+            let images: BTreeMap<_, _> = [Role::Proxy, Role::Worker]
                 .map(|role| (role.to_string(), net.image(role).to_string()))
                 .into_iter()
                 .collect();

@@ -1,6 +1,7 @@
 //! A devnet with a liteserver and an HTTP face, for other people's TON tools.
 //!
-//! `cargo run -p cocoon-devnet --example lite [--data DIR] [--port N] [--http N] [--config-out FILE] [--prefund ADDRESS=TON]...`
+//! `cargo run -p cocoon-devnet --example lite [--data DIR] [--port N] [--http N] [--config-out FILE] [--validators N]
+//! [--prefund ADDRESS=TON]...`
 //! prints one line of JSON when it is ready: where its `global.config.json` is, and which account has all the money. It makes a
 //! block every second, and whenever something happens, until its standard input ends. Each line there is a command, and is
 //! answered with a line of JSON:
@@ -9,10 +10,12 @@
 //! faucet ADDRESS TON        pays from the account that has all the money
 //! advance SECONDS           moves the network's time on
 //! param NUMBER BASE64       changes the configuration, which makes a key block
+//! elect COUNT               elects other validators, who sign from the next second on
 //! fault NAME [BLOCKS]       lies, lags or stalls from now on: none, forge-state, forge-proof, forge-signature, stall, lag N
 //! ```
 
 use std::net::SocketAddr;
+use std::num::NonZeroU16;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -28,6 +31,7 @@ use tycho_types::models::StdAddrFormat;
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<()> {
     let (mut data, mut port, mut http, mut config_out, mut prefund) = (None, 0u16, 0u16, None, vec![]);
+    let mut validators = NonZeroU16::MIN;
     let mut args = std::env::args().skip(1);
     while let Some(arg) = args.next() {
         let value = args.next().with_context(|| format!("{arg} needs a value"))?;
@@ -35,6 +39,7 @@ async fn main() -> Result<()> {
             "--data" => data = Some(PathBuf::from(value)),
             "--port" => port = value.parse()?,
             "--http" => http = value.parse()?,
+            "--validators" => validators = value.parse()?,
             "--config-out" => config_out = Some(PathBuf::from(value)),
             "--prefund" => {
                 let (address, amount) = value.split_once('=').context("--prefund ADDRESS=TON")?;
@@ -43,7 +48,7 @@ async fn main() -> Result<()> {
             other => bail!("unknown option {other}"),
         }
     }
-    let devnet = Devnet::start(Settings { folder: data, ..Settings::default() }).await?;
+    let devnet = Devnet::start(Settings { folder: data, validators, ..Settings::default() }).await?;
     for (address, amount) in prefund {
         devnet.faucet(&address, amount).await?;
     }
@@ -82,6 +87,9 @@ async fn run(devnet: &Devnet, server: &LiteServer, line: &str) -> Result<()> {
         }
         ["advance", seconds] => {
             devnet.advance(Duration::from_secs(seconds.parse()?)).await?;
+        }
+        ["elect", count] => {
+            devnet.elect(count.parse()?).await?;
         }
         ["param", number, boc] => {
             let value = Boc::decode(base64::engine::general_purpose::STANDARD.decode(boc)?)?;

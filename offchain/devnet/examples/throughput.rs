@@ -34,7 +34,7 @@ async fn main() -> anyhow::Result<()> {
     let payments: u64 = args.next().map_or(Ok(100), |arg| arg.parse())?;
     let folder = args.next().map(PathBuf::from);
     let clock = Box::new(ManualClock::new(UnixSeconds(1_760_000_000)));
-    let devnet = Devnet::start(Settings { folder, clock, tick: None, network: None }).await?;
+    let devnet = Devnet::start(Settings { folder, clock, tick: None, ..Settings::default() }).await?;
     let wallet = |number: u64| {
         let mut seed = [7; 32];
         seed[..8].copy_from_slice(&number.to_be_bytes());

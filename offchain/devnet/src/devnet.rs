@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
+use std::num::NonZeroU16;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -18,18 +19,19 @@ use cocoon_protocol::{GlobalId, Hash256, Nano, StdAddr, UnixSeconds};
 use cocoon_wrappers::{GetterCall, StackValue};
 use tokio::sync::{mpsc, oneshot, watch};
 use tycho_types::boc::Boc;
-use tycho_types::cell::Cell;
+use tycho_types::cell::{Cell, HashBytes};
 use tycho_types::dict::Dict;
-use tycho_types::models::{BlockId, BlockchainConfig, BlockchainConfigParams};
+use tycho_types::models::{BlockId, BlockchainConfig, BlockchainConfigParams, ConfigParam36};
 
 use crate::block::Workchain;
 use crate::blocks::queue::Routed;
+use crate::blocks::validator::{self, MAX_VALIDATORS};
 use crate::blocks::{Chains, Pair};
 use crate::clock::{Clock, SystemClock};
 use crate::error::DevnetError;
 use crate::genesis;
 use crate::http::HttpFace;
-use crate::ledger::{Ledger, LedgerError, LedgerState, Supply};
+use crate::ledger::{Attempt, Ledger, LedgerError, LedgerState, Supply};
 use crate::lite::answer::Responder;
 use crate::lite::{Fault, LiteServer};
 use crate::store::{BlockRecord, CHECKPOINT, Store};
@@ -63,12 +65,16 @@ pub struct Settings {
     /// Which network it is; an old one must be the same. If absent, an old one stays what it is, and a new one is
     /// [`GlobalId::DEVNET`].
     pub network: Option<GlobalId>,
+    /// How many validators a new network begins with, [`MAX_VALIDATORS`] at most. An old one keeps its own.
+    pub validators: NonZeroU16,
 }
 
 impl Default for Settings {
     /// In memory, with the machine's clock and a block every second.
     fn default() -> Self {
-        Self { folder: None, clock: Box::new(SystemClock), tick: Some(Duration::from_secs(1)), network: None }
+        let clock = Box::new(SystemClock);
+        let tick = Some(Duration::from_secs(1));
+        Self { folder: None, clock, tick, network: None, validators: NonZeroU16::MIN }
     }
 }
 
@@ -170,6 +176,13 @@ impl Devnet {
         self.call(move |core| core.configure(param, value)).await?
     }
 
+    /// Elects other validators, [`MAX_VALIDATORS`] at most, as the elector of a real network would: the next block is a key
+    /// block that names them as the next ones, and the first block of a later second is one that makes them the current ones.
+    pub async fn elect(&self, count: NonZeroU16) -> Result<Head, DevnetError> {
+        let count = validators(count)?;
+        self.call(move |core| core.elect(count)).await?
+    }
+
     /// Where all the money is.
     pub async fn supply(&self) -> Result<Supply, DevnetError> {
         Ok(self.call(|core| core.ledger.supply()).await??)
@@ -257,8 +270,8 @@ impl Devnet {
         self.call(move |core| look(&Responder { view: core.view(), now: core.now(), fault: None })).await
     }
 
-    /// What a message from outside would do: the transaction that takes it. Nothing is kept.
-    pub(crate) async fn attempt(&self, message: Cell, any_signature: bool) -> Result<Cell, DevnetError> {
+    /// What a message from outside would do. Nothing is kept.
+    pub(crate) async fn attempt(&self, message: Cell, any_signature: bool) -> Result<Attempt, DevnetError> {
         self.call(move |core| core.ledger.attempt(core.now(), &message, any_signature)).await?.map_err(block_error)
     }
 
@@ -356,6 +369,17 @@ impl Chain for Devnet {
         Ok(hash)
     }
 
+    async fn libraries(&self, wanted: &[HashBytes]) -> Result<Vec<Cell>, ChainError> {
+        let wanted = wanted.to_vec();
+        let find = move |core: &mut Core| -> Result<Vec<Cell>, tycho_types::error::Error> {
+            let public = core.chains.libraries();
+            let found = wanted.iter().map(|hash| Ok(public.get(hash)?.map(|library| library.lib)));
+            Ok(found.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
+        };
+        let found = self.call(find).await.map_err(|e| self.unreachable(e))?;
+        found.map_err(|e| ChainError::malformed("public libraries", e))
+    }
+
     fn subscribe(&self) -> watch::Receiver<Head> {
         self.heads.clone()
     }
@@ -378,7 +402,8 @@ impl Core {
                 let network = settings.network.unwrap_or(GlobalId::DEVNET);
                 let giver = genesis::giver(network).map_err(Box::new)?;
                 let state = LedgerState::genesis(&giver, settings.clock.now()).map_err(block_error)?;
-                let zerostates = genesis::zerostates(network, &state).map_err(|e| DevnetError::Block(e.to_string()))?;
+                let zerostates = genesis::zerostates(network, validators(settings.validators)?, &state)
+                    .map_err(|e| DevnetError::Block(e.to_string()))?;
                 store.begin(&state, &zerostates, opened.offset)?;
                 (state, vec![zerostates])
             }
@@ -425,8 +450,7 @@ impl Core {
 
     fn view(&self) -> View<'_> {
         let config = self.config.borrow().clone();
-        let validator = self.chains.validator();
-        View { store: &self.store, recent: &self.recent, head: self.ledger.head(), validator, config }
+        View { store: &self.store, recent: &self.recent, head: self.ledger.head(), config }
     }
 
     fn answer(&self, query: &Query, fault: Option<Fault>) -> Answer {
@@ -479,19 +503,29 @@ impl Core {
         }
         .map_err(|e| refuse(e.to_string()))?;
         let root = params.into_root().ok_or_else(|| refuse("none would be left".to_owned()))?;
-        let config = Arc::new(NetworkConfig::from_cell(root.clone())?);
+        let config = NetworkConfig::from_cell(root.clone())?;
         // Whether the machine can follow it shows before there is a block with it.
         Rules::new(&config, self.ledger.head().utime).map_err(|e| refuse(e.to_string()))?;
         let next = BlockchainConfig { address: current.address, params: BlockchainConfigParams::from_raw(root) };
-        let head = self.produce_with(None, Some(next))?;
-        self.ledger.configure(&config).map_err(block_error)?;
-        self.config.send_replace(config);
-        Ok(head)
+        self.produce_with(None, Some(next))
+    }
+
+    /// Makes a key block with the validators that sign from the next second on.
+    fn elect(&mut self, count: NonZeroU16) -> Result<Head, DevnetError> {
+        let since = self.now().max(self.ledger.head().utime).plus(1);
+        let mut next = self.chains.config().clone();
+        let set = validator::elected(count, since);
+        next.params.set::<ConfigParam36>(&set).map_err(|e| DevnetError::Block(format!("its configuration: {e}")))?;
+        self.produce_with(None, Some(next))
     }
 
     fn produce_with(&mut self, external: Option<&Cell>, config: Option<BlockchainConfig>) -> Result<Head, DevnetError> {
         let block = self.ledger.make_block(self.now(), external).map_err(block_error)?;
-        let next = self.chains.seal(&block, config).map_err(|e| DevnetError::Block(format!("its cells: {e}")))?;
+        let cells = |e| DevnetError::Block(format!("its cells: {e}"));
+        let mut next_config = config.clone().unwrap_or_else(|| self.chains.config().clone());
+        let is_due = validator::rotate(&mut next_config.params, block.head.utime).map_err(cells)?;
+        let config = (is_due || config.is_some()).then_some(next_config);
+        let next = self.chains.seal(&block, config.clone()).map_err(cells)?;
         self.store.commit(&block, &next.pair, self.ledger.totals(), self.offset)?;
         self.recent.push_back(next.pair.clone());
         while self.recent.len() > STATES {
@@ -499,6 +533,11 @@ impl Core {
         }
         self.chains.adopt(next);
         self.ledger.adopt(block);
+        if config.is_some() {
+            let config = Arc::new(network_config(&self.chains)?);
+            self.ledger.configure(&config).map_err(block_error)?;
+            self.config.send_replace(config);
+        }
         let head = self.ledger.head();
         self.heads.send_replace(head);
         Ok(head)
@@ -554,6 +593,11 @@ impl Core {
         }
         Ok(transaction)
     }
+}
+
+/// As many validators as there can be.
+fn validators(count: NonZeroU16) -> Result<NonZeroU16, DevnetError> {
+    if count.get() > MAX_VALIDATORS { Err(DevnetError::Validators(count.get())) } else { Ok(count) }
 }
 
 fn network_config(chains: &Chains) -> Result<NetworkConfig, DevnetError> {

@@ -8,6 +8,9 @@ use cocoon_protocol::{Nano, StdAddr};
 /// The devnet cannot do what was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum DevnetError {
+    /// No set of validators is so large.
+    #[error("{0} validators are asked for, and a set has at most {max}", max = crate::blocks::validator::MAX_VALIDATORS)]
+    Validators(u16),
     /// The folder cannot be made.
     #[error("the devnet's folder {} cannot be made: {source}", path.display())]
     Folder {

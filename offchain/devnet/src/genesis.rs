@@ -1,6 +1,8 @@
 //! What the network begins with: mainnet's prices and limits under a network id of its own, and one account with all of
 //! the money.
 
+use std::num::NonZeroU16;
+
 use cocoon_chain::{NetworkConfig, Wallet, WalletError, WalletVersion};
 use cocoon_protocol::{GlobalId, Nano, NodeKey, StdAddr, UnixSeconds};
 use sha2::{Digest, Sha256};
@@ -14,7 +16,7 @@ use tycho_types::models::{
 };
 use tycho_types::num::Tokens;
 
-use crate::blocks::validator::Validator;
+use crate::blocks::validator::{self, Validators};
 use crate::blocks::{Genesis, Pair, Sealed};
 use crate::error::DevnetError;
 use crate::ledger::LedgerState;
@@ -34,8 +36,12 @@ pub fn config() -> Result<NetworkConfig, DevnetError> {
 const UNUSED_CAPABILITIES: u64 = 0x80 | 0x100;
 
 /// The configuration of a network that begins with this state of the basechain: the built-in one with the network's id and
-/// only validator in it, and without a reward for blocks, because all the money that there is exists from the beginning.
-pub fn network_config(network: GlobalId, basechain: &Sealed) -> Result<BlockchainConfig, Error> {
+/// first validators in it, and without a reward for blocks, because all the money that there is exists from the beginning.
+pub fn network_config(
+    network: GlobalId,
+    validators: NonZeroU16,
+    basechain: &Sealed,
+) -> Result<BlockchainConfig, Error> {
     let mut params = BlockchainConfigParams::from_raw(Boc::decode(CONFIG).map_err(|_| Error::InvalidData)?);
     params.set_global_id(network.0)?;
     let version = params.get_global_version()?;
@@ -51,13 +57,13 @@ pub fn network_config(network: GlobalId, basechain: &Sealed) -> Result<Blockchai
         (basechain.id.root_hash, basechain.id.file_hash);
     workchains.set(0, description)?;
     params.set_workchains(&workchains)?;
-    params.set::<ConfigParam34>(&Validator::set())?;
+    params.set::<ConfigParam34>(&validator::elected(validators, UnixSeconds(0)))?;
     let address = params.get::<ConfigParam0>()?.ok_or(Error::InvalidData)?;
     Ok(BlockchainConfig { address, params })
 }
 
 /// The first states of both chains: the giver's account, and nothing else.
-pub fn zerostates(network: GlobalId, state: &LedgerState) -> Result<Pair, Error> {
+pub fn zerostates(network: GlobalId, validators: NonZeroU16, state: &LedgerState) -> Result<Pair, Error> {
     let mut accounts = ShardAccounts::new();
     for (address, entry) in &state.accounts {
         let balance = entry.load_account()?.map(|account| account.balance).unwrap_or_default();
@@ -65,9 +71,9 @@ pub fn zerostates(network: GlobalId, state: &LedgerState) -> Result<Pair, Error>
     }
     let genesis = Genesis { global_id: network.0, utime: state.head.utime, accounts };
     let base = genesis.base()?;
-    let config = network_config(network, &base)?;
-    let validator = Validator::new(&config)?;
-    let master = genesis.master(&base, config, &validator)?;
+    let config = network_config(network, validators, &base)?;
+    let validators = Validators::new(&config.params, 0)?;
+    let master = genesis.master(&base, config, &validators)?;
     Ok(Pair { base, master })
 }
 

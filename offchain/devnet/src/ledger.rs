@@ -24,7 +24,7 @@ use crate::block::{Block, BlockTransaction, Part, QueueKey, Workchain};
 use crate::genesis;
 use crate::inbound::{self, Inbound};
 use crate::libraries::{self, Libraries};
-use crate::tvm::{Executed, Moment, NotExecuted, Rules};
+use crate::tvm::{EntryFees, Executed, Moment, NotExecuted, Rules};
 
 /// The part of a block in one chain has at most this many transactions.
 pub const MAX_BLOCK_TRANSACTIONS: usize = 1000;
@@ -210,19 +210,48 @@ impl Ledger {
         Ok(stage.block)
     }
 
-    /// The transaction that a message from outside would cause now. Nothing changes. `any_signature` takes every signature
-    /// for a right one, for clients that do not know the key.
-    pub fn attempt(&mut self, now: UnixSeconds, message: &Cell, any_signature: bool) -> Result<Cell, LedgerError> {
+    /// What a message from outside would do now. Nothing changes. `any_signature` takes every signature for a right one, for
+    /// clients that do not know the key.
+    pub(crate) fn attempt(
+        &mut self,
+        now: UnixSeconds,
+        message: &Cell,
+        any_signature: bool,
+    ) -> Result<Attempt, LedgerError> {
         self.rules.accept_any_signature(any_signature);
-        let block = self.next_block(now, Some(message))?;
+        let block = match self.next_block(now, Some(message)) {
+            Err(LedgerError::Refused(refusal)) => {
+                let fees = self.entry_fees(now, message);
+                return fees.map(Attempt::NotAccepted).ok_or(LedgerError::Refused(refusal));
+            }
+            block => block?,
+        };
         let hash = message.repr_hash();
         for transaction in block.transactions() {
             let parsed = transaction.cell.parse::<Transaction>().map_err(cell("transaction"))?;
             if parsed.in_msg.is_some_and(|taken| taken.repr_hash() == hash) {
-                return Ok(transaction.cell.clone());
+                return Ok(Attempt::Taken(transaction.cell.clone()));
             }
         }
         Err(cell("transaction")(tycho_types::error::Error::InvalidData))
+    }
+
+    /// What a message costs that reaches its account and is not accepted there; none if it does not get so far.
+    fn entry_fees(&self, now: UnixSeconds, message: &Cell) -> Option<EntryFees> {
+        let inbound = inbound::check(&self.rules, message).ok()?;
+        let head = self.state.head;
+        let moment = Moment {
+            utime: now.max(head.utime),
+            block_lt: head.lt,
+            min_lt: head.lt.saturating_add(1),
+            seed: HashBytes::ZERO,
+        };
+        let state = self.state.accounts.get(&inbound.dst)?;
+        let libraries = &self.state.libraries;
+        match self.rules.execute_with(libraries, &moment, &inbound.dst, message, true, state) {
+            Err(NotExecuted::NotAccepted { fees, .. }) => Some(fees),
+            _ => None,
+        }
     }
 
     /// Makes a block part of the chain. It must come from the latest [`Ledger::make_block`].
@@ -249,6 +278,14 @@ impl Ledger {
         totals.lost = totals.lost.saturating_add(block.lost);
         totals.transactions += block.parts.iter().map(|part| part.transactions.len() as u64).sum::<u64>();
     }
+}
+
+/// What a message from outside would do.
+pub(crate) enum Attempt {
+    /// The account takes it; the transaction.
+    Taken(Cell),
+    /// The account does not accept it; what its way there would have cost.
+    NotAccepted(EntryFees),
 }
 
 /// A block in the making.
@@ -311,14 +348,14 @@ impl PartStage<'_, '_> {
                 self.record(&inbound.dst, executed).map_err(|e| refuse(RefusalReason::Failed(e.to_string())))
             }
             Err(NotExecuted::Failed(why)) => Err(refuse(RefusalReason::Failed(why))),
-            Err(NotExecuted::NotAccepted { exit_code: Some(exit_code) }) => {
+            Err(NotExecuted::NotAccepted { exit_code: Some(exit_code), .. }) => {
                 Err(refuse(RefusalReason::NotAccepted { exit_code }))
             }
             // There is no code to run, or none that may be.
-            Err(NotExecuted::NotAccepted { exit_code: None }) if inbound.has_init => {
+            Err(NotExecuted::NotAccepted { exit_code: None, .. }) if inbound.has_init => {
                 Err(refuse(RefusalReason::Malformed("its code and data do not belong to the address".to_owned())))
             }
-            Err(NotExecuted::NotAccepted { exit_code: None }) => Err(refuse(RefusalReason::NoContract)),
+            Err(NotExecuted::NotAccepted { exit_code: None, .. }) => Err(refuse(RefusalReason::NoContract)),
             // The form was checked, so that only the import fee is left.
             Err(NotExecuted::NotReceived(why)) => {
                 let account = self.stage.ledger.account(&inbound.dst);

@@ -22,10 +22,19 @@ use tycho_types::num::Tokens;
 pub(crate) enum Outcome {
     /// A transaction.
     Done(Box<OrdinaryTxInfo>),
-    /// The account did not accept the message from outside.
-    NotAccepted,
+    /// The account did not accept the message from outside; what its way to the account would have cost.
+    NotAccepted(EntryFees),
     /// The message from outside cannot be received: malformed, or the account cannot pay for it.
     NotReceived(String),
+}
+
+/// What a message from outside costs before any code runs.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct EntryFees {
+    /// Importing the message.
+    pub import: Tokens,
+    /// What the account owes for its storage.
+    pub storage: Tokens,
 }
 
 /// Runs the phases. After an error the state is of no use.
@@ -41,6 +50,7 @@ pub(crate) fn run(
         Err(e) if is_external => return Ok(Outcome::NotReceived(format!("{e:#}"))),
         Err(e) => return Err(e),
     };
+    let import = exec.total_fees;
     // What may come back has to be there before the debts of the account eat it.
     let credit_first = !message.bounce_enabled;
     let (storage_phase, credit_phase);
@@ -62,7 +72,7 @@ pub(crate) fn run(
         })
         .context("compute phase")?;
     if is_external && !computed.accepted {
-        return Ok(Outcome::NotAccepted);
+        return Ok(Outcome::NotAccepted(EntryFees { import, storage: storage_phase.storage_fees_collected }));
     }
     if let ComputePhase::Skipped(SkippedComputePhase { reason }) = &mut computed.compute_phase
         && *reason == ComputePhaseSkipReason::BadState

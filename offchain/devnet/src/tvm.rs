@@ -13,6 +13,7 @@ use tycho_vm::BehaviourModifiers;
 
 use crate::libraries::Libraries;
 use crate::normalise::normalise;
+pub use crate::ordinary::EntryFees;
 use crate::ordinary::{self, Outcome};
 
 /// The rules of a network, ready for execution.
@@ -62,6 +63,8 @@ pub enum NotExecuted {
     NotAccepted {
         /// Exit code of the TVM.
         exit_code: Option<i32>,
+        /// What its way to the account would have cost.
+        fees: EntryFees,
     },
     /// An external message that cannot be received at all.
     #[error("not received: {0}")]
@@ -148,7 +151,9 @@ impl Rules {
                 .map_err(failed)?;
             let info = match ordinary::run(&mut exec, is_external, message.clone(), &mut inspector).map_err(failed)? {
                 Outcome::Done(info) => *info,
-                Outcome::NotAccepted => return Err(NotExecuted::NotAccepted { exit_code: inspector.exit_code }),
+                Outcome::NotAccepted(fees) => {
+                    return Err(NotExecuted::NotAccepted { exit_code: inspector.exit_code, fees });
+                }
                 Outcome::NotReceived(why) => return Err(NotExecuted::NotReceived(why)),
             };
             let output = UncommittedTransaction::with_info(exec, state, Some(message.clone()), info)

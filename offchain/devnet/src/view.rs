@@ -10,7 +10,6 @@ use tycho_types::models::BlockId;
 
 use crate::block::Workchain;
 use crate::blocks::Pair;
-use crate::blocks::validator::Validator;
 use crate::error::DevnetError;
 use crate::store::{BlockRecord, Store};
 
@@ -40,7 +39,6 @@ pub(crate) struct View<'a> {
     pub store: &'a Store,
     pub recent: &'a VecDeque<Pair>,
     pub head: Head,
-    pub validator: &'a Validator,
     pub config: Arc<NetworkConfig>,
 }
 

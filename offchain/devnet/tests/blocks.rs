@@ -73,7 +73,7 @@ async fn a_reopened_network_goes_on_with_the_same_chains() {
     let folder = tempfile::tempdir().unwrap();
     let open = || async {
         let clock = Box::new(ManualClock::new(START));
-        let settings = Settings { folder: Some(folder.path().to_owned()), clock, tick: None, network: None };
+        let settings = Settings { folder: Some(folder.path().to_owned()), clock, tick: None, ..Settings::default() };
         Devnet::start(settings).await.unwrap()
     };
     let devnet = open().await;
@@ -98,7 +98,7 @@ async fn a_changed_configuration_makes_a_key_block_and_holds_after_it() {
     let folder = tempfile::tempdir().unwrap();
     let open = || async {
         let clock = Box::new(ManualClock::new(START));
-        let settings = Settings { folder: Some(folder.path().to_owned()), clock, tick: None, network: None };
+        let settings = Settings { folder: Some(folder.path().to_owned()), clock, tick: None, ..Settings::default() };
         Devnet::start(settings).await.unwrap()
     };
     let devnet = open().await;
@@ -139,7 +139,7 @@ async fn states_of_the_last_blocks_are_at_hand_after_a_restart_too() {
     let folder = tempfile::tempdir().unwrap();
     let open = || async {
         let clock = Box::new(ManualClock::new(START));
-        let settings = Settings { folder: Some(folder.path().to_owned()), clock, tick: None, network: None };
+        let settings = Settings { folder: Some(folder.path().to_owned()), clock, tick: None, ..Settings::default() };
         Devnet::start(settings).await.unwrap()
     };
     let devnet = open().await;

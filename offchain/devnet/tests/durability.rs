@@ -18,7 +18,7 @@ async fn open(folder: &Path) -> Result<Devnet, DevnetError> {
 
 async fn open_at(folder: &Path, now: UnixSeconds) -> Result<Devnet, DevnetError> {
     let clock = Box::new(ManualClock::new(now));
-    Devnet::start(Settings { folder: Some(folder.to_owned()), clock, tick: None, network: None }).await
+    Devnet::start(Settings { folder: Some(folder.to_owned()), clock, tick: None, ..Settings::default() }).await
 }
 
 #[tokio::test]
@@ -105,7 +105,13 @@ async fn a_network_has_the_id_that_it_began_with() {
     let folder = tempfile::tempdir().unwrap();
     let start = |network| {
         let clock = Box::new(ManualClock::new(START));
-        Devnet::start(Settings { folder: Some(folder.path().to_owned()), clock, tick: None, network })
+        Devnet::start(Settings {
+            folder: Some(folder.path().to_owned()),
+            clock,
+            tick: None,
+            network,
+            ..Settings::default()
+        })
     };
     let devnet = start(Some(GlobalId(-77))).await.unwrap();
     assert_eq!((devnet.network(), devnet.config().await.unwrap().global_id()), (GlobalId(-77), GlobalId(-77)));

@@ -6,61 +6,13 @@ mod common;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use cocoon_chain::{Chain, OutMessage, Wallet, WalletVersion, cell_hash};
-use cocoon_devnet::{Devnet, HttpFace};
+use cocoon_devnet::Devnet;
 use cocoon_protocol::{Nano, StdAddr};
+use common::face::Face;
 use common::{balance, funded, network, text};
 use serde_json::{Value, json};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tycho_types::boc::Boc;
-
-struct Face(HttpFace);
-
-impl Face {
-    async fn of(devnet: &Devnet) -> Self {
-        Self(devnet.serve_http("127.0.0.1:0".parse().unwrap()).await.unwrap())
-    }
-
-    async fn send(&self, head: &str, body: &str) -> (u16, Value) {
-        let mut stream = TcpStream::connect(self.0.addr()).await.unwrap();
-        let request = format!(
-            "{head} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}",
-            body.len()
-        );
-        stream.write_all(request.as_bytes()).await.unwrap();
-        let mut answer = vec![];
-        stream.read_to_end(&mut answer).await.unwrap();
-        let answer = String::from_utf8(answer).unwrap();
-        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-        (status, serde_json::from_str(body).unwrap())
-    }
-
-    async fn get(&self, path: &str) -> (u16, Value) {
-        self.send(&format!("GET /api/v2/{path}"), "").await
-    }
-
-    async fn post(&self, method: &str, body: &Value) -> (u16, Value) {
-        self.send(&format!("POST /api/v2/{method}"), &body.to_string()).await
-    }
-
-    /// By JSON-RPC; the answer must be there.
-    async fn ask(&self, method: &str, params: Value) -> Value {
-        let request = json!({ "id": "7", "jsonrpc": "2.0", "method": method, "params": params });
-        let (status, answer) = self.send("POST /api/v2/jsonRPC", &request.to_string()).await;
-        assert_eq!((status, &answer["ok"], &answer["id"]), (200, &json!(true), &json!("7")), "{method}: {answer}");
-        answer["result"].clone()
-    }
-
-    /// By JSON-RPC; the code of the error that must be there.
-    async fn refused(&self, method: &str, params: Value) -> u16 {
-        let request = json!({ "id": 1, "jsonrpc": "2.0", "method": method, "params": params });
-        let (status, answer) = self.send("POST /api/v2/jsonRPC", &request.to_string()).await;
-        assert_eq!((&answer["ok"], &answer["code"]), (&json!(false), &json!(status)), "{method}: {answer}");
-        assert!(!answer["error"].as_str().unwrap().is_empty());
-        status
-    }
-}
 
 async fn paid() -> (Devnet, Wallet, Wallet, Face) {
     let (devnet, _clock) = network().await;
@@ -108,6 +60,15 @@ async fn blocks_have_the_names_and_forms_of_the_public_service() {
     let signatures = face.ask("getMasterchainBlockSignatures", json!({ "seqno": seqno })).await;
     assert_eq!(STANDARD.decode(signatures["signatures"][0]["signature"].as_str().unwrap()).unwrap().len(), 64);
     assert_eq!(face.ask("getConsensusBlock", json!({})).await["consensus_block"], seqno);
+
+    let block = json!({ "workchain": 0, "shard": shard["shard"], "seqno": 1, "from_seqno": seqno });
+    let proof = face.ask("getShardBlockProof", block).await;
+    assert_eq!((&proof["from"], &proof["mc_id"]["seqno"]), (last, &json!(1)));
+    assert_eq!((&proof["links"][0]["id"]["seqno"], &proof["mc_proof"][0]["to"]), (&json!(1), &proof["mc_id"]));
+    let early = json!({ "workchain": 0, "shard": shard["shard"], "seqno": 2, "from_seqno": 1 });
+    assert_eq!(face.refused("getShardBlockProof", early).await, 422);
+    let queues = face.ask("getOutMsgQueueSizes", json!({})).await;
+    assert_eq!((&queues["shards"][1]["id"], &queues["shards"][1]["size"]), (shard, &json!(0)));
 }
 
 #[tokio::test]
@@ -132,7 +93,7 @@ async fn accounts_have_the_names_and_forms_of_the_public_service() {
     assert_eq!(face.ask("getAddressState", bob.clone()).await, "uninitialized");
     assert_eq!(face.ask("getWalletInformation", bob).await["wallet"], false);
     let nobody = json!({ "address": StdAddr::new(0, [9; 32].into()).to_string() });
-    assert_eq!(face.ask("getAddressInformation", nobody.clone()).await["balance"], 0);
+    assert_eq!(face.ask("getAddressInformation", nobody.clone()).await["balance"], "0");
     assert_eq!(face.ask("getExtendedAddressInformation", nobody).await["balance"], "-1");
 }
 
@@ -145,7 +106,14 @@ async fn addresses_are_packed_unpacked_and_detected() {
     assert_eq!(face.get(&format!("packAddress?address={raw}")).await.1["result"], friendly);
     assert_eq!(face.get(&format!("unpackAddress?address={friendly}")).await.1["result"], raw);
     let detected = face.get(&format!("detectAddress?address={friendly}")).await.1["result"].clone();
-    assert_eq!(keys(&detected), ["raw_form", "bounceable", "non_bounceable", "given_type", "test_only"]);
+    assert_eq!(
+        keys(&detected),
+        ["@type", "raw_form", "bounceable", "non_bounceable", "given_type", "test_only", "@extra"]
+    );
+    let hash = "ab".repeat(32);
+    let forms = face.get(&format!("detectHash?hash={hash}")).await.1["result"].clone();
+    assert_eq!((&forms["hex"], &forms["b64"]), (&json!(hash), &json!(STANDARD.encode([0xab; 32]))));
+    assert_eq!(face.get("detectHash?hash=ab").await.0, 422);
     assert_eq!((&detected["given_type"], &detected["raw_form"]), (&json!("friendly_bounceable"), &json!(raw)));
 }
 
@@ -181,6 +149,16 @@ async fn history_is_paged_without_gap_and_located_by_message() {
         from = page.last().map(|last| last["transaction_id"].clone());
     }
     assert_eq!(&paged, all);
+    assert_eq!((&all[0]["account"], &all[0]["@type"]), (&json!(address), &json!("ext.transaction")));
+    // tonlib's form has the name of what comes before.
+    let std = face.ask("getTransactionsStd", json!({ "address": address, "limit": 3 })).await;
+    assert_eq!(std["previous_transaction_id"], all[3]["transaction_id"]);
+    let (one, other) = (&std["transactions"][0], &all[0]);
+    assert_eq!((&one["data"], &one["fee"], one.get("account")), (&other["data"], &other["fee"], None));
+    let message = &one["out_msgs"][0];
+    let account = json!({ "@type": "accountAddress", "account_address": other["out_msgs"][0]["destination"] });
+    assert_eq!((&message["destination"], message.get("message")), (&account, None));
+    let message = &all[0]["out_msgs"][0];
     let newer = json!({ "address": address, "to_lt": all[2]["transaction_id"]["lt"] });
     assert_eq!(face.ask("getTransactions", newer).await, json!(all[..2]));
 
@@ -232,6 +210,8 @@ async fn a_message_is_sent_once_and_its_hash_told() {
     let sent = face.ask("sendBocReturnHash", boc.clone()).await;
     assert_eq!(sent["hash"], STANDARD.encode(cell_hash(&message).0));
     assert_eq!(balance(&devnet, bob.address()).await, Nano::from_ton(5));
+    let (status, again) = face.post("sendBocReturnHashNoError", &boc).await;
+    assert_eq!((status, &again["result"]["hash"]), (200, &sent["hash"]));
     let (status, again) = face.post("sendBoc", &boc).await;
     assert_eq!((status, &again["ok"]), (500, &json!(false)));
     assert!(again["error"].as_str().unwrap().starts_with("LITE_SERVER_UNKNOWN: cannot apply external message"));
@@ -277,8 +257,13 @@ async fn a_wrong_signature_is_good_for_an_estimate_and_never_for_a_payment() {
     let fees = face.ask("estimateFee", params.clone()).await;
     assert!(fees["source_fees"]["gas_fee"].as_u64().unwrap() > 0);
     assert_eq!(face.refused("sendQuery", params.clone()).await, 500);
+    // With a signature that counts, the wallet accepts nothing: the way there is all that would be paid.
     params["ignore_chksig"] = json!(false);
-    assert_eq!(face.refused("estimateFee", params).await, 500);
+    let refused = face.ask("estimateFee", params).await["source_fees"].clone();
+    assert_eq!(refused["in_fwd_fee"], fees["source_fees"]["in_fwd_fee"]);
+    assert_eq!((&refused["gas_fee"], &refused["fwd_fee"]), (&json!(0), &json!(0)));
+    let nobody = json!({ "address": StdAddr::new(0, [9; 32].into()).to_string(), "body": "te6ccgEBAQEAAgAAAA==" });
+    assert_eq!(face.refused("estimateFee", nobody).await, 500);
     assert_eq!(balance(&devnet, bob.address()).await, Nano::from_ton(3));
 }
 
@@ -292,7 +277,23 @@ async fn getters_run_by_name_and_by_number() {
     assert!(run["gas_used"].as_u64().unwrap() > 0);
     assert_eq!(face.ask("runGetMethod", call(json!(85143), json!([]))).await["stack"], json!([["num", "0x3"]]));
     let none = face.ask("runGetMethod", call(json!("no_such"), json!([]))).await;
-    assert_eq!((&none["exit_code"], &none["stack"]), (&json!(11), &json!([])));
+    assert_eq!((&none["exit_code"], &none["stack"]), (&json!(11), &json!([["num", "0x132c4"]])), "what it threw");
+    assert!(none["gas_used"].as_u64().unwrap() > 0);
+    // With tonlib's forms of values.
+    let number = |n: &str| json!({ "@type": "tvm.stackEntryNumber", "number": { "number": n } });
+    let key = json!([number("5")]);
+    let run = face.ask("runGetMethodStd", call(json!("seqno"), json!([]))).await;
+    assert_eq!((&run["stack"][0]["number"]["number"], run.get("block_id")), (&json!("3"), None));
+    let run = face.ask("runGetMethodStd", call(json!("is_plugin_installed"), json!([number("0"), number("5")]))).await;
+    assert_eq!((&run["exit_code"], &run["stack"][0]["number"]["number"]), (&json!(0), &json!("0")), "{run}");
+    let mut deep = key.clone();
+    for _ in 0..100 {
+        deep = json!([{ "@type": "tvm.stackEntryTuple", "tuple": { "elements": deep } }]);
+    }
+    for bad in [json!([5]), json!({}), json!([{ "@type": "tvm.stackEntryNumber" }]), json!([{ "@type": "?" }]), deep] {
+        assert_eq!(face.refused("runGetMethodStd", call(json!("seqno"), bad)).await, 422);
+    }
+    assert_eq!(face.refused("runGetMethodStd", call(json!("seqno"), json!(vec![number("1"); 65]))).await, 422);
     let nobody = json!({ "address": StdAddr::new(0, [9; 32].into()).to_string(), "method": "seqno", "stack": [] });
     assert_eq!(face.ask("runGetMethod", nobody).await["exit_code"], -13);
     assert_eq!(face.refused("runGetMethod", call(json!("seqno"), json!([["num", "x"]]))).await, 422);
@@ -346,6 +347,21 @@ async fn bad_requests_are_answered_with_what_is_wrong() {
     assert_eq!((status, &answer["ok"]), (404, &json!(false)));
     let (status, answer) = face.post("sendBoc", &json!({ "boc": "A".repeat(300_000) })).await;
     assert_eq!((status, &answer["ok"]), (422, &json!(false)));
+}
+
+#[tokio::test]
+async fn a_bag_of_cells_too_deep_to_be_freed_is_refused_and_ends_nothing() {
+    let (_devnet, alice, _, face) = paid().await;
+    let deep = STANDARD.encode(common::deep_bag(35_000));
+    assert_eq!(face.refused("sendBoc", json!({ "boc": deep })).await, 422);
+    let address = alice.address().to_string();
+    for stack in [json!([["cell", deep]]), json!([["tvm.Slice", { "bytes": deep }]])] {
+        let call = json!({ "address": address, "method": "seqno", "stack": stack });
+        assert_eq!(face.refused("runGetMethod", call).await, 422);
+    }
+    let estimate = json!({ "address": address, "body": deep });
+    assert_eq!(face.refused("estimateFee", estimate).await, 422);
+    face.ask("getMasterchainInfo", json!({})).await;
 }
 
 #[tokio::test]

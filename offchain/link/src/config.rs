@@ -16,6 +16,12 @@ pub struct LinkConfig {
     pub idle_timeout: Duration,
     /// Each side of a live link asks the other for a fresh proof this often.
     pub proof_interval: Duration,
+    /// Quotes in the making at a time for clients that dial in, over all listeners of an endpoint, and as many again for clients whose
+    /// links stand; at least one. Anybody can be a client, and quotes take the platform's time: nodes that show quotes themselves wait
+    /// for no client's turn (attack 75).
+    pub max_client_quotes: usize,
+    /// A client that asks for another proof sooner than this is left (attack 75).
+    pub client_challenge_interval: Duration,
     /// Streams open at a time, for each side that opens.
     pub max_streams: usize,
     /// Handshakes in progress at a time on one listener (attack 75).
@@ -35,6 +41,8 @@ impl Default for LinkConfig {
             ping_interval: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(30),
             proof_interval: Duration::from_secs(600),
+            max_client_quotes: 2,
+            client_challenge_interval: Duration::from_secs(30),
             max_streams: 1024,
             max_handshakes: 128,
             max_handshakes_per_source: 32,

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::BytesMut;
-use cocoon_attest::{AttestError, IdentityHandle, Quoter, Verifier};
+use cocoon_attest::{AttestError, IdentityHandle, Quoter, Verifier, is_attested};
 use cocoon_protocol::{NodePublicKey, Role};
 use rand::RngCore;
 use rustls::ConnectionCommon;
@@ -56,9 +56,12 @@ impl Expect {
 #[derive(Clone)]
 pub struct Endpoint {
     identity: IdentityHandle,
-    quoter: Arc<dyn Quoter>,
+    quoter: Option<Arc<dyn Quoter>>,
     verifier: Arc<Verifier>,
     config: LinkConfig,
+    /// Quotes for clients are made in turns, in handshakes and apart from those on links that stand.
+    turns: Arc<Semaphore>,
+    standing_turns: Arc<Semaphore>,
     ready: Arc<Mutex<Option<Arc<TlsIdentity>>>>,
 }
 
@@ -72,7 +75,23 @@ impl Endpoint {
     /// An endpoint that uses whatever identity the handle holds when a connection begins. `quoter`: of the trust domain that the
     /// identity is for.
     pub fn new(identity: IdentityHandle, quoter: Arc<dyn Quoter>, verifier: Arc<Verifier>, config: LinkConfig) -> Self {
-        Self { identity, quoter, verifier, config, ready: Arc::default() }
+        Self::with(identity, Some(quoter), verifier, config)
+    }
+
+    /// A client's endpoint, which shows its node key and no quote. It verifies others like any other endpoint.
+    pub fn client(identity: IdentityHandle, verifier: Arc<Verifier>, config: LinkConfig) -> Self {
+        Self::with(identity, None, verifier, config)
+    }
+
+    fn with(
+        identity: IdentityHandle,
+        quoter: Option<Arc<dyn Quoter>>,
+        verifier: Arc<Verifier>,
+        config: LinkConfig,
+    ) -> Self {
+        let turns = || Arc::new(Semaphore::new(config.max_client_quotes.max(1)));
+        let (turns, standing_turns) = (turns(), turns());
+        Self { identity, quoter, verifier, config, turns, standing_turns, ready: Arc::default() }
     }
 
     /// The verifier of this endpoint.
@@ -175,10 +194,16 @@ impl Endpoint {
             quoter: self.quoter.clone(),
             transcript: transcript.clone(),
             side,
+            turns: Some(self.turns.clone()),
         };
         let mut words = Words { stream, buffer: BytesMut::new() };
-        match words.exchange(&prover, rule).await {
-            Ok(checker) => Ok(Proven { stream: words.stream, read_ahead: words.buffer, prover, checker }),
+        match words.exchange(prover, rule).await {
+            Ok((prover, checker)) => {
+                // Whoever has a link does not queue with the crowd at the door.
+                let turns = prover.turns.and(Some(self.standing_turns.clone()));
+                let prover = Prover { turns, ..prover };
+                Ok(Proven { stream: words.stream, read_ahead: words.buffer, prover, checker })
+            }
             // The peer has said goodbye, or is not there to hear ours.
             Err(error @ (LinkError::ClosedByPeer { .. } | LinkError::PeerGone | LinkError::Io { .. })) => Err(error),
             Err(error) => {
@@ -212,7 +237,10 @@ struct Words<S> {
 impl<S: AsyncRead + AsyncWrite + Unpin> Words<S> {
     /// Says and hears what comes before the first stream. Who comes out of it has been verified in full, with collateral of our own
     /// or of theirs.
-    async fn exchange(&mut self, prover: &Prover, rule: &PeerRule) -> Result<Checker, LinkError> {
+    ///
+    /// The dialler proves itself first, because it has chosen whom it talks to: a listener has checked the proof of whoever dialled
+    /// before its platform makes a quote for that one (attack 75).
+    async fn exchange(&mut self, prover: Prover, rule: &PeerRule) -> Result<(Prover, Checker), LinkError> {
         let refused = |reason: AttestError| LinkError::Attestation { reason };
         let (transcript, side) = (prover.transcript.clone(), prover.side);
         let certificate = &transcript.peer_certificate;
@@ -235,6 +263,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Words<S> {
         };
         known.as_ref().map_or(Ok(()), |peer| greeting.check(peer))?;
         if greeting.wants_collateral {
+            if !is_attested(role) {
+                return Err(LinkError::Protocol { why: "a client has no platform to hand over collateral of".into() });
+            }
             let own = rule.verifier.collateral(prover.identity.certificate());
             self.say(Frame::Collateral(staple(own.ok().as_deref()))).await?;
         }
@@ -246,13 +277,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Words<S> {
             },
         };
         greeting.check(&peer)?;
-        // Quotes take the platform's time: nobody gets one before having been verified (attack 75).
-        self.say(Frame::Proof(prover.clone().prove(greeting.nonce).await?)).await?;
+        let prover = prover.toward(&peer);
         let checker = Checker { verifier: rule.verifier.clone(), peer, transcript, side };
-        match self.hear().await? {
-            Frame::Proof(proof) => checker.check(&proof, &nonce).map(|()| checker),
-            _ => Err(out_of_turn("another one in place of the proof")),
+        if side == Side::Dialer {
+            self.say(Frame::Proof(prover.clone().prove(greeting.nonce).await?)).await?;
         }
+        match self.hear().await? {
+            Frame::Proof(proof) => checker.check(&proof, &nonce)?,
+            _ => return Err(out_of_turn("another one in place of the proof")),
+        }
+        if side == Side::Listener {
+            self.say(Frame::Proof(prover.clone().prove(greeting.nonce).await?)).await?;
+        }
+        Ok((prover, checker))
     }
 
     async fn say(&mut self, frame: Frame) -> Result<(), LinkError> {

@@ -60,7 +60,7 @@ pub enum LinkError {
         alert: String,
     },
     /// The peer has no certificate (attack 70).
-    #[error("the peer presented no certificate; both sides must be attested")]
+    #[error("the peer presented no certificate; both sides must show one")]
     NoCertificate,
     /// The peer took too long to prove itself.
     #[error("the handshake did not end within {} s", .limit.as_secs_f32())]

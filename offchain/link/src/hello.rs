@@ -7,7 +7,7 @@ use cocoon_protocol::Role;
 use crate::error::LinkError;
 
 /// Version of the link protocol.
-pub const VERSION: u8 = 3;
+pub const VERSION: u8 = 4;
 
 /// Who dialled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,7 +68,7 @@ impl Greeting {
         Ok(Self { role, wants_collateral, nonce })
     }
 
-    /// The role that was said is the attested one.
+    /// The role that was said is the certificate's.
     pub fn check(&self, peer: &PeerIdentity) -> Result<(), LinkError> {
         if self.role == peer.role {
             return Ok(());

@@ -5,6 +5,9 @@
 //! the TLS handshake that it holds the certificate's key, and by a fresh quote and a signature over this very connection that it
 //! is still there and holds the on-chain node key; that last step is repeated on a schedule. Nothing here turns any of it off.
 //!
+//! A client ([`Endpoint::client`]) verifies all that of others and proves of itself the keys alone: its certificate has no quote, its
+//! proof is the signature, and [`cocoon_attest::PeerIdentity::domain`] of such a peer is `None`.
+//!
 //! Both sides may open streams. A [`Stream`] carries messages of up to [`MAX_MESSAGE`] bytes in both directions, with its
 //! own credit: whoever reads slowly stops only that stream (attack 82). Dropping a stream cancels it, and the other side
 //! sees that at once.

@@ -46,7 +46,7 @@ pub(crate) struct Proven<S> {
     pub checker: Checker,
 }
 
-/// A connection with one attested peer. Clones are handles on the same link; when the last one is dropped, the link closes.
+/// A connection with one peer that has proven itself. Clones are handles on the same link; when the last one is dropped, the link closes.
 #[derive(Clone)]
 pub struct Link(Arc<Handle>);
 
@@ -104,8 +104,9 @@ impl Link {
         self.0.remote
     }
 
-    /// Checks the certificate (DER) of somebody else that the peer has told of. If nothing sufficient is known here about that one's
-    /// platform model, the peer is asked for what it knows; that is verified like everything else.
+    /// Checks the certificate (DER) of somebody else that the peer has told of; not a client's, which proves nothing where it is
+    /// relayed. If nothing sufficient is known here about that one's platform model, the peer is asked for what it knows; that is
+    /// verified like everything else.
     ///
     /// # Errors
     /// [`LinkError::Attestation`] says what is wrong with the evidence; others, that the link failed before the answer came.
@@ -333,6 +334,8 @@ impl Driver {
         let mut proving: Option<BoxFuture<'_, _>> = None;
         let mut asked = Asked { nonce: None, ago: Duration::ZERO };
         let mut answers = 0;
+        // Since the last proof was asked of us, counted in pings; the first was in the handshake.
+        let mut challenged = Duration::ZERO;
         loop {
             // First, because the policy may have changed since the handshake.
             if let Err(reason) = verifier.recheck(peer) {
@@ -366,6 +369,11 @@ impl Driver {
                     Word::Challenge(_) if proving.is_some() => {
                         return LinkError::Protocol { why: "a challenge before the last one is answered".into() };
                     }
+                    Word::Challenge(_)
+                        if peer.domain.is_none() && challenged < self.config.client_challenge_interval =>
+                    {
+                        return LinkError::Protocol { why: "a client asks for proofs too often".into() };
+                    }
                     Word::Ask(_) if answers >= ANSWERS => {
                         return LinkError::Protocol { why: "too many questions for collateral".into() };
                     }
@@ -373,7 +381,10 @@ impl Driver {
                         answers += 1;
                         self.mux.control(Frame::Collateral(staple(verifier.collateral_for(model).as_deref())));
                     }
-                    Word::Challenge(nonce) => proving = Some(self.prover.clone().prove(nonce).boxed()),
+                    Word::Challenge(nonce) => {
+                        challenged = Duration::ZERO;
+                        proving = Some(self.prover.clone().prove(nonce).boxed());
+                    }
                     Word::Proof(proof) => match asked.nonce.take() {
                         None => return LinkError::Protocol { why: "a proof that nobody asked for".into() },
                         Some(nonce) => {
@@ -386,6 +397,7 @@ impl Driver {
                 () = &mut tick => {
                     tick = self.config.timer.sleep(interval);
                     answers = 0;
+                    challenged = challenged.saturating_add(interval);
                     silence = if self.mux.was_heard() { Duration::ZERO } else { silence.saturating_add(interval) };
                     if silence >= self.config.idle_timeout {
                         return LinkError::PeerSilent { limit: self.config.idle_timeout };

@@ -1,5 +1,5 @@
-//! The step after TLS, and again now and then: each side proves that the trust domain of its certificate is at its end of this
-//! very connection, and that it holds its on-chain node key (docs/protocol.md P1.2).
+//! The step after TLS, and again now and then: each side proves that it holds its on-chain node key, and unless it is a client that the
+//! trust domain of its certificate is at its end of this very connection (docs/protocol.md P1.2).
 //!
 //! TLS proves possession of the certificate's key only. If that key leaks, or if evidence is relayed from an honest node to
 //! another endpoint, whoever has it can neither sign with the node key nor, should that have leaked with it, make a quote of the
@@ -9,18 +9,19 @@
 use std::sync::Arc;
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
-use cocoon_attest::{Identity, PeerIdentity, Quoter, Verifier};
+use cocoon_attest::{Identity, PeerIdentity, Quoter, Verifier, is_attested};
 use cocoon_protocol::{Role, Signature};
 use sha2::{Digest, Sha256, Sha512};
+use tokio::sync::Semaphore;
 
 use crate::error::LinkError;
 use crate::hello::{Nonce, Side};
 
 /// Label under which the exporter is drawn from TLS.
-pub const EXPORTER_LABEL: &[u8] = b"EXPORTER-cocoon-link-v2";
-const QUOTE_DOMAIN: &[u8] = b"cocoon-link-quote-v2\0";
+pub const EXPORTER_LABEL: &[u8] = b"EXPORTER-cocoon-link-v4";
+const QUOTE_DOMAIN: &[u8] = b"cocoon-link-quote-v4\0";
 /// Longer than 32 bytes with what follows: cannot be taken for the cell hashes that the same key signs.
-const SIGNATURE_DOMAIN: &[u8] = b"cocoon-link-proof-v2\0";
+const SIGNATURE_DOMAIN: &[u8] = b"cocoon-link-proof-v4\0";
 const SIGNATURE: usize = 64;
 
 /// What both sides know of the connection once TLS is up.
@@ -56,7 +57,7 @@ impl Transcript {
         Sha512::digest(self.bound(QUOTE_DOMAIN, prover, role, own, nonce)).into()
     }
 
-    fn signed(&self, prover: Side, role: Role, own: bool, nonce: &Nonce, quote: &[u8]) -> Vec<u8> {
+    pub fn signed(&self, prover: Side, role: Role, own: bool, nonce: &Nonce, quote: &[u8]) -> Vec<u8> {
         let mut message = self.bound(SIGNATURE_DOMAIN, prover, role, own, nonce);
         message.extend(Sha256::digest(quote));
         message
@@ -67,29 +68,55 @@ impl Transcript {
 #[derive(Clone)]
 pub struct Prover {
     pub identity: Arc<Identity>,
-    pub quoter: Arc<dyn Quoter>,
+    /// `None` for a client, which makes no quotes.
+    pub quoter: Option<Arc<dyn Quoter>>,
     pub transcript: Arc<Transcript>,
     pub side: Side,
+    /// A quote waits for its turn here, unless the peer has shown one itself (attack 75).
+    pub turns: Option<Arc<Semaphore>>,
 }
 
 impl Prover {
-    /// A proof for the peer's nonce: `quote ‖ signature (64)`. The platform takes its time, so this waits on a thread of its own.
+    /// The same for this peer: one that shows quotes itself waits for nobody's turn.
+    pub fn toward(self, peer: &PeerIdentity) -> Self {
+        let turns = if peer.domain.is_some() { None } else { self.turns };
+        Self { turns, ..self }
+    }
+
+    fn role(&self) -> Role {
+        self.identity.claims().role
+    }
+
+    /// A proof for the peer's nonce: `quote ‖ signature (64)`, from a client the signature alone. The platform takes its time, so this
+    /// waits on a thread of its own.
     pub async fn prove(self, nonce: Nonce) -> Result<Bytes, LinkError> {
+        if !is_attested(self.role()) {
+            return Ok(self.sign(&nonce, &[]));
+        }
         let failed = |why: String| LinkError::OwnQuote { why };
+        let missing = || failed(format!("this endpoint is a client's, and its identity is a {}'s", self.role()));
+        let quoter = self.quoter.clone().ok_or_else(missing)?;
+        let turn = match &self.turns {
+            Some(turns) => Some(turns.clone().acquire_owned().await.map_err(|e| failed(e.to_string()))?),
+            None => None,
+        };
         let prove = move || {
-            let role = self.identity.claims().role;
-            let quote = self
-                .quoter
-                .exact_quote(&self.transcript.report_data(self.side, role, true, &nonce))
-                .map_err(|e| failed(e.to_string()))?;
-            let message = self.transcript.signed(self.side, role, true, &nonce, &quote);
-            let signature = self.identity.node_key().sign_bytes(&message);
-            let mut proof = BytesMut::with_capacity(quote.len() + SIGNATURE);
-            proof.put_slice(&quote);
-            proof.put_slice(&signature.0);
-            Ok(proof.freeze())
+            // Kept until the quote is there: a peer that goes away meanwhile does not make room for the next one.
+            let _turn = turn;
+            let report_data = self.transcript.report_data(self.side, self.role(), true, &nonce);
+            let quote = quoter.exact_quote(&report_data).map_err(|e| failed(e.to_string()))?;
+            Ok(self.sign(&nonce, &quote))
         };
         tokio::task::spawn_blocking(prove).await.map_err(|e| LinkError::OwnQuote { why: e.to_string() })?
+    }
+
+    fn sign(&self, nonce: &Nonce, quote: &[u8]) -> Bytes {
+        let message = self.transcript.signed(self.side, self.role(), true, nonce, quote);
+        let signature = self.identity.node_key().sign_bytes(&message);
+        let mut proof = BytesMut::with_capacity(quote.len() + SIGNATURE);
+        proof.put_slice(quote);
+        proof.put_slice(&signature.0);
+        proof.freeze()
     }
 }
 
@@ -104,7 +131,8 @@ pub struct Checker {
 }
 
 impl Checker {
-    /// Checks a proof for our nonce. The signature first, because it is cheap.
+    /// Checks a proof for our nonce. The signature first, because it is cheap. Whether there must be a quote, or must be none, is the
+    /// verifier's to say.
     pub fn check(&self, proof: &Bytes, nonce: &Nonce) -> Result<(), LinkError> {
         let wrong = || LinkError::Protocol { why: "the proof is cut off".into() };
         let mut rest = proof.clone();

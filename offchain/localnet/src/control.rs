@@ -4,6 +4,7 @@
 //! a JSON body, must name this very host, must not come from a page (`Origin`), and must carry a token that only the user's files hold.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::num::NonZeroU16;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,7 +18,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use axum::{Json, Router};
 use cocoon_chain::Chain;
-use cocoon_devnet::{Devnet, Fault, LiteServer};
+use cocoon_devnet::{Devnet, DevnetError, Fault, LiteServer};
 use cocoon_protocol::{Nano, StdAddr};
 use rand::RngCore;
 use serde::Deserialize;
@@ -125,6 +126,7 @@ fn app(state: Arc<Controlled>) -> Router {
     Router::new()
         .route("/status", post(status))
         .route("/advance", post(advance))
+        .route("/elect", post(elect))
         .route("/faucet", post(faucet))
         .route("/snapshot", post(snapshot))
         .route("/fault", post(fault))
@@ -164,6 +166,12 @@ fn check(state: &Controlled, headers: &HeaderMap) -> Result<(), Refusal> {
 #[serde(deny_unknown_fields)]
 struct Advance {
     seconds: u64,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Elect {
+    validators: NonZeroU16,
 }
 
 #[derive(Deserialize)]
@@ -211,6 +219,15 @@ async fn advance(State(state): State<Arc<Controlled>>, body: Bytes) -> Result<Js
         return Err(Refusal(StatusCode::BAD_REQUEST, format!("at most {} days at once", MAX_STEP.as_secs() / 86_400)));
     }
     let head = state.chain.advance(by).await.map_err(|e| failed(&e))?;
+    Ok(Json(json!({ "seqno": head.seqno, "utime": head.utime.0 })))
+}
+
+async fn elect(State(state): State<Arc<Controlled>>, body: Bytes) -> Result<Json<Value>, Refusal> {
+    let refuse = |e: DevnetError| match e {
+        DevnetError::Validators(_) => Refusal(StatusCode::BAD_REQUEST, e.to_string()),
+        other => failed(&other),
+    };
+    let head = state.chain.elect(read::<Elect>(&body)?.validators).await.map_err(refuse)?;
     Ok(Json(json!({ "seqno": head.seqno, "utime": head.utime.0 })))
 }
 
@@ -340,6 +357,8 @@ mod tests {
         let before = net.chain.head().await.unwrap().utime.0;
         let after = ask("advance", json!({ "seconds": 86_400 })).await.unwrap();
         assert!(after["utime"].as_u64().unwrap() >= u64::from(before) + 86_400);
+        let elected = ask("elect", json!({ "validators": 3 })).await.unwrap();
+        assert!(elected["seqno"].as_u64().unwrap() > after["seqno"].as_u64().unwrap());
         let to = StdAddr::new(0, [9; 32].into());
         let gift = ask("faucet", json!({ "address": to.to_string(), "nano": "5000000000" })).await.unwrap();
         assert_eq!(gift["balance"], "5000000000");
@@ -349,6 +368,8 @@ mod tests {
             ("advance", json!({ "seconds": u64::MAX })),
             ("advance", json!({ "seconds": -1 })),
             ("advance", json!({ "seconds": 1, "more": 1 })),
+            ("elect", json!({ "validators": 0 })),
+            ("elect", json!({ "validators": 101 })),
             ("faucet", json!({ "address": "0:12", "nano": "1" })),
             ("faucet", json!({ "address": to.to_string(), "nano": "0" })),
             ("faucet", json!({ "address": to.to_string(), "nano": 5 })),

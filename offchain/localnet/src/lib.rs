@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use cocoon_attest::sim::Simulator;
-use cocoon_attest::{Measurements, image_id};
+use cocoon_attest::{Measurements, Quoter, image_id, is_attested};
 use cocoon_chain::light::{GlobalConfig, LightClient, LightSettings};
 use cocoon_chain::{Chain, Wallet, WalletVersion};
 use cocoon_client::{Client, ClientConfig};
@@ -252,7 +252,7 @@ impl LocalNet {
         if dao.traces.len() > before {
             dao.pass_epoch().await?;
         }
-        let images = [Role::Client, Role::Proxy, Role::Worker].map(|role| (role, image_id(&measurements(role))));
+        let images = [Role::Proxy, Role::Worker].map(|role| (role, image_id(&measurements(role))));
         let approvals = Approvals {
             images: images.to_vec(),
             model: (model, config.model_name.clone()),
@@ -351,7 +351,8 @@ impl LocalNet {
         Ok(LightSettings { state_file, ..LightSettings::new(network) })
     }
 
-    /// What a service's node is made of, on a machine of the simulated platform that runs the approved image. Its chain is a light
+    /// What a service's node is made of, on a machine of the simulated platform that runs the approved image; a client shows a key and no
+    /// machine. Its chain is a light
     /// client on the runtime of whoever calls.
     pub async fn node_config(&self, role: Role) -> Result<NodeConfig> {
         self.node_config_with(role, &measurements(role)).await
@@ -369,14 +370,17 @@ impl LocalNet {
             Role::Proxy => "proxy operator",
             Role::Worker => "gpu owner",
         };
-        let quoter = self.vendor.platform(u32::from(role.code()))?.quoter(measurements.clone());
+        let quoter: Option<Arc<dyn Quoter>> = match is_attested(role) {
+            true => Some(Arc::new(self.vendor.platform(u32::from(role.code()))?.quoter(measurements.clone()))),
+            false => None,
+        };
         Ok(NodeConfig {
             chain,
             registry: self.registry.clone(),
             role,
             key: self.node_key(role),
             wallet: Arc::new(self.wallet(owner)?),
-            quoter: Arc::new(quoter),
+            quoter,
             collateral: self.vendor.clone(),
             link: LinkConfig::default(),
             store: self.dir.join(format!("{role}.redb")),

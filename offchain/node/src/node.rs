@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use cocoon_attest::{
     CollateralProvider, Demands, Identity, IdentityHandle, IdentityRequest, ImageDemand, IssueError, PolicyHandle,
-    Quoter, Verifier, appraise_certificate, issue_identity,
+    Quoter, Verifier, appraise_certificate, issue_client_identity, issue_identity,
 };
 use cocoon_chain::{Chain, ChainError, Head, Wallet};
 use cocoon_link::{Endpoint, LinkConfig};
@@ -41,12 +41,12 @@ pub struct NodeConfig {
     pub registry: StdAddr,
     /// What the node is.
     pub role: Role,
-    /// Its on-chain key: signs vouchers and receipts, and is certified by its quotes.
+    /// Its on-chain key: signs vouchers and receipts, and is certified by its quotes, unless it is a client's.
     pub key: NodeKey,
     /// Pays and is paid.
     pub wallet: Arc<Wallet>,
-    /// Where its quotes come from.
-    pub quoter: Arc<dyn Quoter>,
+    /// Where its quotes come from; `None` for a client, which shows none, and for nobody else.
+    pub quoter: Option<Arc<dyn Quoter>>,
     /// Where collateral for others' quotes comes from.
     pub collateral: Arc<dyn CollateralProvider>,
     /// Limits of its links.
@@ -88,7 +88,7 @@ pub enum NodeError {
 /// A running node.
 pub struct Node {
     config: NodeConfig,
-    image: ImageId,
+    image: Option<ImageId>,
     registry: watch::Receiver<Arc<RegistryView>>,
     head: watch::Receiver<Head>,
     identity: IdentityHandle,
@@ -118,22 +118,24 @@ impl Node {
             Arc::new(move || head.borrow().utime)
         };
         let verifier = Arc::new(Verifier::new(policy.clone(), config.collateral.clone(), clock));
-        let request = IdentityRequest::new(config.role, config.chain.network(), now);
-        let identity = issue_identity(&*config.quoter, &config.key, &request)?;
+        let identity = issue(&config, now)?;
         let image = match verifier.verify(identity.certificate(), &[config.role]) {
-            Ok(own) => own.image,
+            Ok(own) => own.domain.map(|domain| domain.image),
             // All that needs no collateral is in order. Whoever has some of this platform's model can verify this node.
             Err(error) if error.wants_collateral() => {
                 tracing::warn!(%error, "this node has no collateral to hand to its peers, who must have some themselves");
                 let policy = policy.current();
                 let demands =
                     Demands { policy: &policy, image: ImageDemand::Role(config.role), report_data: None, now };
-                appraise_certificate(identity.certificate(), None, &demands)?.image
+                Some(appraise_certificate(identity.certificate(), None, &demands)?.image)
             }
             Err(error) => return Err(error.into()),
         };
         let identity = IdentityHandle::new(identity);
-        let endpoint = Endpoint::new(identity.clone(), config.quoter.clone(), verifier, config.link.clone());
+        let endpoint = match &config.quoter {
+            Some(quoter) => Endpoint::new(identity.clone(), quoter.clone(), verifier, config.link.clone()),
+            None => Endpoint::client(identity.clone(), verifier, config.link.clone()),
+        };
 
         let store = Arc::new(Store::open(&config.store)?);
         let ledger = Ledger::start(store.clone());
@@ -227,12 +229,12 @@ impl Node {
         self.config.wallet.address()
     }
 
-    /// The image that this node runs.
-    pub fn image(&self) -> ImageId {
+    /// The image that this node runs; `None` for a client, which shows none.
+    pub fn image(&self) -> Option<ImageId> {
         self.image
     }
 
-    /// The certificate that proves what this node runs and certifies its key.
+    /// The certificate that names this node's key, and unless it is a client proves what it runs.
     pub fn evidence(&self) -> Vec<u8> {
         self.identity.current().certificate().to_vec()
     }
@@ -417,8 +419,7 @@ impl Node {
         if now < self.identity.current().renew_at() {
             return;
         }
-        let request = IdentityRequest::new(self.config.role, self.network(), now);
-        match issue_identity(&*self.config.quoter, &self.config.key, &request) {
+        match issue(&self.config, now) {
             Ok(identity) => self.identity.renew(identity),
             Err(error) => tracing::error!(%error, "this node's certificate could not be renewed"),
         }
@@ -439,6 +440,14 @@ impl Node {
                 channel.set_state(state.deposit, state.close_at.is_some());
             }
         }
+    }
+}
+
+fn issue(config: &NodeConfig, now: UnixSeconds) -> Result<Identity, IssueError> {
+    let request = IdentityRequest::new(config.role, config.chain.network(), now);
+    match &config.quoter {
+        Some(quoter) => issue_identity(&**quoter, &config.key, &request),
+        None => issue_client_identity(&config.key, &request),
     }
 }
 

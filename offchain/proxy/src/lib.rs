@@ -1,16 +1,18 @@
 //! The proxy: routes requests to workers, meters them and holds vouchers.
 //!
-//! Clients and workers dial in over attested links ([`Proxy::serve`]). A worker brings offers and gets a payment channel; a
-//! client brings a payment channel and gets offers. Each question is relayed to one worker ([`relay`]), chosen by
+//! Clients and workers dial in ([`Proxy::serve`]). A worker shows quotes, brings offers and gets a payment channel; a client shows its
+//! key, brings a payment channel with it and gets offers. Each question is relayed to one worker ([`relay`]), chosen by
 //! [`route`]; bodies and chunks pass through unread, byte for byte. The proxy holds nobody's money: it is the payee of its
 //! clients' channels and the payer of its workers'.
 
 mod clients;
+mod lobby;
 mod relay;
 mod route;
 mod workers;
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,6 +31,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::clients::{ClientSession, Clients};
+use crate::lobby::{Guest, Lobby};
 use crate::workers::{WorkerSession, Workers};
 
 /// How long to wait after a top-up that failed.
@@ -61,6 +64,7 @@ pub struct Proxy {
     config: ProxyConfig,
     workers: Arc<Workers>,
     clients: Clients,
+    lobby: Lobby,
     /// What the next request to a worker needs, by channel, where the channel could not pay for it.
     shortfalls: Mutex<HashMap<StdAddr, Nano>>,
     /// One worker is set up at a time, so that none gets two channels.
@@ -76,6 +80,7 @@ impl Proxy {
             config,
             workers: Arc::new(Workers::new()),
             clients: Clients::default(),
+            lobby: Lobby::default(),
             shortfalls: Mutex::default(),
             opening: tokio::sync::Mutex::default(),
             tasks: TaskTracker::new(),
@@ -95,7 +100,7 @@ impl Proxy {
             match accepted {
                 (from, Ok(link)) => {
                     tracing::info!(%from, role = %link.peer().role, node = %link.peer().node_key, "a peer has dialled in");
-                    let session = self.clone().session(link.clone());
+                    let session = self.clone().session(link.clone(), from.ip());
                     let over = over.clone();
                     self.tasks.spawn(async move {
                         over.run_until_cancelled(session).await;
@@ -124,7 +129,14 @@ impl Proxy {
         self.workers.changes()
     }
 
-    async fn session(self: Arc<Self>, link: Link) {
+    async fn session(self: Arc<Self>, link: Link, from: IpAddr) {
+        let role = link.peer().role;
+        // Workers have shown a quote; clients are anybody until they show a channel.
+        let guest = if role == Role::Client { self.lobby.enter(from) } else { None };
+        if role == Role::Client && guest.is_none() {
+            tracing::info!(%from, "a client is turned away: too many have shown no channel yet");
+            return link.close("too many clients are on their way in; dial again in a while");
+        }
         let opening = async {
             let mut wire = Wire::new(link.accept().await.ok()?, self.patience());
             Some((wire.recv().await, wire))
@@ -135,9 +147,10 @@ impl Proxy {
             Ok(None) => return,
             Err(_) => return tracing::info!("a peer sent no session frame"),
         };
-        let role = link.peer().role;
         let result = match (role, opened) {
-            (Role::Client, SessionOpen::Client { channel }) => self.clone().client(&link, &mut wire, *channel).await,
+            (Role::Client, SessionOpen::Client { channel }) => {
+                self.clone().client(&link, &mut wire, *channel, guest).await
+            }
             (Role::Worker, SessionOpen::Worker { owner, offers, books, candidate }) => {
                 self.clone().worker(&link, &mut wire, owner, offers, books, *candidate).await
             }
@@ -157,9 +170,12 @@ impl Proxy {
         link: &Link,
         wire: &mut Wire<SessionReady, SessionOpen>,
         terms: ChannelTerms,
+        guest: Option<Guest<'_>>,
     ) -> Result<(), Fault> {
         own_channel(&terms, &link.peer().node_key)?;
         let channel = self.node.payee_channel(&terms).await.map_err(refused)?;
+        // It has paid for its place.
+        drop(guest);
         let client = self.clients.begin(channel.clone()).await;
         self.clone().client_session(link, wire, &client).await;
         // The link has ended: answers under way are settled as if the client had stopped them.

@@ -132,13 +132,14 @@ fn evidence(verdict: &mut Verdict, bundle: &Bundle, view: &RegistryView) -> Opti
     };
     let policy = PolicyHandle::new(view.policy(time));
     let verifier = Verifier::new(policy, Arc::new(Bundled(collateral)), Arc::new(move || time));
-    match verifier.verify(&bundle.evidence.certificate.0, &[Role::Worker]) {
-        Ok(worker) => {
-            let status = format!("a quote under root {}, for node {}", worker.root, worker.node_key);
+    let verified = verifier.verify(&bundle.evidence.certificate.0, &[Role::Worker]);
+    match verified.and_then(|worker| Ok((*worker.attested()?, worker))) {
+        Ok((domain, worker)) => {
+            let status = format!("a quote under root {}, for node {}", domain.root, worker.node_key);
             verdict.note(Subject::Evidence, Outcome::Passed, status);
-            let platform = format!("{}, evaluation {}", worker.platform, worker.tcb_evaluation);
+            let platform = format!("{}, evaluation {}", domain.platform, domain.tcb_evaluation);
             verdict.note(Subject::Platform, Outcome::Passed, platform);
-            let image = same("the attested image", worker.image, receipt.image);
+            let image = same("the attested image", domain.image, receipt.image);
             verdict.result(Subject::Image, image, |image| format!("{image} was approved"));
             Some(worker)
         }

@@ -164,10 +164,10 @@ pub async fn run(chain: &dyn Chain, message: Cell) -> Result<Simulation, Simulat
 fn not_executed(account: &StdAddr, error: NotExecuted) -> SimulateError {
     let account = || Box::new(account.clone());
     match error {
-        NotExecuted::NotAccepted { exit_code: Some(code) } => {
+        NotExecuted::NotAccepted { exit_code: Some(code), .. } => {
             SimulateError::NotAccepted { account: account(), why: format!("its code ends with exit code {code}") }
         }
-        NotExecuted::NotAccepted { exit_code: None } => SimulateError::NotAccepted {
+        NotExecuted::NotAccepted { exit_code: None, .. } => SimulateError::NotAccepted {
             account: account(),
             why: "there is no code to run, or it has no money for the first step; fund the wallet".to_owned(),
         },

@@ -45,6 +45,7 @@ pub struct Worker {
     engine: Arc<dyn Engine>,
     config: WorkerConfig,
     name: String,
+    image: ImageId,
     shown: watch::Sender<Shown>,
     tasks: TaskTracker,
 }
@@ -55,6 +56,9 @@ pub enum WorkerError {
     /// The registry does not approve the model.
     #[error("model {0} is not approved by the registry at this time; serve an approved model or propose this one")]
     NotApproved(ModelHash),
+    /// The node is a client's.
+    #[error("this node shows no quote; a worker needs one that runs in a trust domain")]
+    NoTrustDomain,
     /// The registry does not name the proxy.
     #[error("the registry names no proxy {0} at this time; choose another, or wait until its owner registers it again")]
     NoSuchProxy(NodePublicKey),
@@ -92,8 +96,9 @@ impl Worker {
             return Err(WorkerError::NotApproved(model));
         }
         let name = registry.model_name(&model).ok_or(WorkerError::NotApproved(model))?.to_owned();
+        let image = node.image().ok_or(WorkerError::NoTrustDomain)?;
         let shown = Shown::first(&node);
-        Ok(Arc::new(Self { node, engine, config, name, shown, tasks: TaskTracker::new() }))
+        Ok(Arc::new(Self { node, engine, config, name, image, shown, tasks: TaskTracker::new() }))
     }
 
     /// Serves the proxy with this key until the node stops, dialling again whenever the link breaks, where the registry names it then.
@@ -243,7 +248,7 @@ impl Worker {
     }
 
     pub(crate) fn image(&self) -> ImageId {
-        self.node.image()
+        self.image
     }
 
     /// What clients need in order to seal questions to this worker.

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
-use cocoon_lite::queries::{GetAccountState, GetBlockProof, GetConfigAll, GetTransactions};
+use cocoon_lite::queries::{GetAccountState, GetBlockProof, GetConfigAll, GetLibrariesWithProof, GetTransactions};
 use cocoon_lite::{AccountId, Answer, BlockIdExt};
 use cocoon_protocol::{GlobalId, Hash256, StdAddr};
 use parking_lot::Mutex;
@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use tycho_types::cell::{Cell, HashBytes};
 
 use super::cache::Cache;
-use super::contents::{check_account, check_config, check_history};
+use super::contents::{check_account, check_config, check_history, check_libraries};
 use super::error::ProofError;
 use super::follow;
 use super::links::{ProvenBlock, check_steps};
@@ -26,11 +26,15 @@ use super::store::{self, StateFileError, Trusted};
 use crate::account::AccountSnapshot;
 use crate::chain::{Chain, ChainError, Head};
 use crate::config::NetworkConfig;
+use crate::getter::MAX_LIBRARIES;
 use crate::transaction::TransactionRecord;
 
 /// Accounts and transactions that are kept; services ask for the same few again and again.
 const ACCOUNTS: usize = 512;
 const TRANSACTIONS: usize = 2048;
+
+/// Public libraries that are kept, each with the block that it is proven at. The network bounds the size of each.
+const LIBRARIES: usize = 64;
 
 /// A proof for others has at most so many answers of servers, each of some dozen steps.
 const MOST_PROOFS: usize = 256;
@@ -82,6 +86,7 @@ pub(super) struct Inner {
     config: Mutex<Option<(u32, Arc<NetworkConfig>)>>,
     accounts: Mutex<Cache<StdAddr, AccountSnapshot>>,
     transactions: Mutex<Cache<(StdAddr, u64), TransactionRecord>>,
+    libraries: Mutex<Cache<HashBytes, (u32, Option<Cell>)>>,
 }
 
 impl Inner {
@@ -148,6 +153,7 @@ impl LightClient {
             config: Mutex::new(None),
             accounts: Mutex::new(Cache::new(ACCOUNTS)),
             transactions: Mutex::new(Cache::new(TRANSACTIONS)),
+            libraries: Mutex::new(Cache::new(LIBRARIES)),
             settings,
         });
         let watchers = (0..inner.pool.servers.len()).map(|index| tokio::spawn(follow::watch(inner.clone(), index)));
@@ -386,6 +392,46 @@ impl Chain for LightClient {
 
     fn subscribe(&self) -> watch::Receiver<Head> {
         self.inner.heads.subscribe()
+    }
+
+    async fn libraries(&self, wanted: &[HashBytes]) -> Result<Vec<Cell>, ChainError> {
+        if wanted.len() > MAX_LIBRARIES {
+            let why = format_args!("{} are asked for at once, the limit is {MAX_LIBRARIES}", wanted.len());
+            return Err(ChainError::malformed("public libraries", why));
+        }
+        let inner = &self.inner;
+        let block = inner.block()?;
+        let (mut found, mut unknown) = (vec![], vec![]);
+        {
+            let known = inner.libraries.lock();
+            for hash in wanted {
+                match known.get(hash) {
+                    // Whoever publishes a library may withdraw it with the next block.
+                    Some((at, library)) if at == block.id.seqno => found.extend(library),
+                    _ => unknown.push(*hash),
+                }
+            }
+        }
+        if unknown.is_empty() {
+            return Ok(found);
+        }
+        let query = GetLibrariesWithProof { id: block.id.clone(), mode: 0, library_list: unknown.clone() }.into();
+        let check = |answer| {
+            let result = expect(answer, |answer| match answer {
+                Answer::LibraryResultWithProof(result) => Some(result),
+                _ => None,
+            })?;
+            Ok(check_libraries(&block, &unknown, &result)?)
+        };
+        let fresh = inner.pool.ask(&query, block.id.seqno, check).await;
+        let fresh = fresh.map_err(|vain| inner.vain("public libraries", &vain))?;
+        let mut known = inner.libraries.lock();
+        for hash in unknown {
+            let library = fresh.iter().find(|library| *library.repr_hash() == hash).cloned();
+            known.put(hash, (block.id.seqno, library));
+        }
+        found.extend(fresh);
+        Ok(found)
     }
 
     async fn prove(&self, accounts: &[StdAddr]) -> Result<StateProof, ChainError> {

@@ -1,7 +1,7 @@
 //! What a proven block proves in turn: accounts, their history, and the configuration.
 
 use cocoon_lite::BlockIdExt;
-use cocoon_lite::answers::{AccountState, ConfigInfo, TransactionList};
+use cocoon_lite::answers::{AccountState, ConfigInfo, LibraryResultWithProof, TransactionList};
 use cocoon_protocol::{GlobalId, Hash256, StdAddr, UnixSeconds};
 use tycho_types::cell::{Cell, HashBytes, Lazy};
 use tycho_types::models::{OptionalAccount, ShardAccount, ShardIdent};
@@ -19,6 +19,7 @@ use crate::transaction::TransactionRecord;
 const ACCOUNT: &str = "an account's proof";
 const SHARD: &str = "the proof of a shard's block";
 const CONFIG: &str = "the proof of the configuration";
+const LIBRARIES: &str = "the proof of public libraries";
 const HISTORY: &str = "an account's history";
 
 impl ProvenBlock {
@@ -39,7 +40,14 @@ pub fn check_account(
     if address.workchain == -1 {
         same_block("the block of a masterchain account", &at.id, shard)?;
     } else {
-        same_block("the block of the account's shard", &shard_of(at, address, &answer.shard_proof)?, shard)?;
+        let Some(named) = shard_of(at, address, &answer.shard_proof)? else {
+            if !answer.proof.is_empty() || !answer.state.is_empty() {
+                let why = format_args!("there is no workchain {}, and yet an account in it", address.workchain);
+                return Err(ProofError::wrong(ACCOUNT, why));
+            }
+            return Ok(AccountSnapshot::nonexistent(address.clone(), at.head()));
+        };
+        same_block("the block of the account's shard", &named, shard)?;
     }
     let (root, state_hash) = if shard.seqno == 0 {
         // The beginning is a state and has no block: its hash is known from the outset.
@@ -71,16 +79,15 @@ pub fn check_account(
     AccountSnapshot::from_state(address.clone(), &entry, at.head()).map_err(unread)
 }
 
-/// The newest block of the account's shard that a masterchain block knows.
-fn shard_of(at: &ProvenBlock, address: &StdAddr, proof: &[u8]) -> Result<BlockIdExt, ProofError> {
+/// The newest block of the account's shard that a masterchain block knows; none if it knows no such workchain.
+fn shard_of(at: &ProvenBlock, address: &StdAddr, proof: &[u8]) -> Result<Option<BlockIdExt>, ProofError> {
     let (root, state) = proof::pair(SHARD, proof)?;
     let hash = header(SHARD, &root, &at.id)?.state;
     let state = State::read(SHARD, &proof::open(SHARD, &state, &hash)?)?;
     state
         .master(SHARD)?
         .shard_of(address.workchain.into(), &address.address)
-        .map_err(|e| ProofError::unreadable(SHARD, e))?
-        .ok_or_else(|| ProofError::wrong(SHARD, format_args!("there is no workchain {}", address.workchain)))
+        .map_err(|e| ProofError::unreadable(SHARD, e))
 }
 
 /// Checks an answer about the whole configuration after this block.
@@ -96,6 +103,33 @@ pub fn check_config(at: &ProvenBlock, answer: &ConfigInfo) -> Result<NetworkConf
     let config = NetworkConfig::of_network(network, root).map_err(|e| ProofError::unsupported(CONFIG, e))?;
     same(CONFIG, network, config.global_id(), |id| format!("of network {id}"))?;
     Ok(config)
+}
+
+/// Checks an answer about public libraries after this block: each that the block's state has must be there, and it must be the
+/// cell that its hash names. Those that the state has not are left out.
+pub fn check_libraries(
+    at: &ProvenBlock,
+    wanted: &[HashBytes],
+    answer: &LibraryResultWithProof,
+) -> Result<Vec<Cell>, ProofError> {
+    same_block("the block of public libraries", &at.id, &answer.id)?;
+    let hash = header(LIBRARIES, &proof::single(LIBRARIES, &answer.state_proof)?, &at.id)?.state;
+    let state =
+        State::read(LIBRARIES, &proof::open(LIBRARIES, &proof::single(LIBRARIES, &answer.data_proof)?, &hash)?)?;
+    let unreadable = |e| ProofError::unreadable(LIBRARIES, e);
+    let public = state.libraries().map_err(unreadable)?;
+    let mut found = vec![];
+    for hash in wanted {
+        let Some(library) = public.get(hash).map_err(unreadable)? else { continue };
+        // A network that keeps other cells under a hash gives nobody a library.
+        if library.hash != *hash {
+            continue;
+        }
+        let given = answer.result.iter().find(|entry| entry.hash == *hash);
+        let given = given.ok_or_else(|| ProofError::wrong(LIBRARIES, format_args!("library {hash} is left out")))?;
+        found.push(proof::whole("a public library", proof::single("a public library", &given.data)?, hash)?);
+    }
+    Ok(found)
 }
 
 /// Copies cells out of a proof, if none of them is pruned.

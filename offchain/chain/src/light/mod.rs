@@ -39,7 +39,7 @@ mod validators;
 mod recorded;
 
 pub use client::{LightClient, LightError};
-pub use contents::{check_account, check_config, check_history};
+pub use contents::{check_account, check_config, check_history, check_libraries};
 pub use error::ProofError;
 pub use links::{ProvenBlock, Reached, check_header, check_steps};
 pub use proven::{ProvenState, StateProof};

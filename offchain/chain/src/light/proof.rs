@@ -1,24 +1,14 @@
 //! Bags of cells and Merkle proofs from servers.
 
-use tycho_types::boc::de::{BocHeader, Options, ProcessedCells};
 use tycho_types::cell::{Cell, CellFamily, HashBytes};
 use tycho_types::merkle::MerkleProof;
 
 use super::error::{ProofError, same};
-
-/// The network allows no deeper cells in messages and states (1024), and a proof wraps a few more around them. Deeper ones
-/// would exhaust the stack when they are walked or freed.
-const MAX_DEPTH: u16 = 1100;
+use crate::cells;
 
 /// Reads a bag of cells with this many roots.
 pub(super) fn bag(what: &'static str, bytes: &[u8], least: usize, most: usize) -> Result<Vec<Cell>, ProofError> {
-    let unreadable = |why: &dyn std::fmt::Display| ProofError::unreadable(what, why);
-    let options = Options { min_roots: Some(least), max_roots: Some(most) };
-    let header = BocHeader::decode(bytes, &options).map_err(|e| unreadable(&e))?;
-    check_depth(&header).map_err(|why| unreadable(&why))?;
-    let cells: ProcessedCells = header.finalize(Cell::empty_context()).map_err(|e| unreadable(&e))?;
-    let roots: Option<Vec<Cell>> = header.roots().iter().map(|root| cells.get(*root)).collect();
-    roots.ok_or_else(|| unreadable(&"a root is missing"))
+    cells::read_bag(bytes, least, most).map_err(|e| ProofError::unreadable(what, e))
 }
 
 /// Reads a bag of cells with one root.
@@ -32,32 +22,6 @@ pub(super) fn pair(what: &'static str, bytes: &[u8]) -> Result<(Cell, Cell), Pro
         Ok([first, second]) => Ok((first, second)),
         Err(_) => Err(ProofError::unreadable(what, "it has not two roots")),
     }
-}
-
-/// Every cell comes before those that it refers to, so that depths follow from the last to the first.
-fn check_depth(header: &BocHeader<'_>) -> Result<(), &'static str> {
-    const BROKEN: &str = "a cell refers to none";
-    let cells = header.cells();
-    let mut depths = vec![0u16; cells.len()];
-    for (index, cell) in cells.iter().enumerate().rev() {
-        let references = usize::from(cell.first().ok_or(BROKEN)? & 7).min(4);
-        let at = cell.len().checked_sub(references * header.ref_size()).ok_or(BROKEN)?;
-        let mut depth = 0;
-        for bytes in cell.get(at..).unwrap_or_default().chunks(header.ref_size()) {
-            let child = bytes.iter().fold(0usize, |number, byte| number << 8 | usize::from(*byte));
-            if child <= index {
-                return Err(BROKEN);
-            }
-            depth = depth.max(depths.get(child).ok_or(BROKEN)?.saturating_add(1));
-        }
-        if depth > MAX_DEPTH {
-            return Err("its cells are too deep");
-        }
-        if let Some(slot) = depths.get_mut(index) {
-            *slot = depth;
-        }
-    }
-    Ok(())
 }
 
 /// Opens a Merkle proof of cells with this hash: they read as the original ones, except that those which are pruned cannot be

@@ -4,7 +4,9 @@ use cocoon_lite::BlockIdExt;
 use tycho_types::cell::{Cell, CellSlice, HashBytes, Load};
 use tycho_types::dict::{AugDict, Dict};
 use tycho_types::error::Error;
-use tycho_types::models::{BlockchainConfigParams, DepthBalanceInfo, KeyBlockRef, KeyMaxLt, ShardIdent};
+use tycho_types::models::{
+    BlockchainConfigParams, CurrencyCollection, DepthBalanceInfo, KeyBlockRef, KeyMaxLt, ShardIdent,
+};
 
 use super::error::ProofError;
 use super::header::config;
@@ -14,6 +16,7 @@ pub(super) struct State {
     pub global_id: i32,
     pub shard: ShardIdent,
     accounts: Cell,
+    rest: Cell,
     custom: Option<Cell>,
 }
 
@@ -29,6 +32,23 @@ pub(super) struct Entry {
     pub hash: HashBytes,
     pub last_trans_hash: HashBytes,
     pub last_trans_lt: u64,
+}
+
+/// A public library in a state. Its own cells need not be there.
+pub(super) struct Library {
+    pub hash: HashBytes,
+}
+
+impl<'a> Load<'a> for Library {
+    fn load_from(slice: &mut CellSlice<'a>) -> Result<Self, Error> {
+        if slice.load_small_uint(2)? != 0 {
+            return Err(Error::InvalidTag);
+        }
+        let hash = *slice.load_reference()?.hash(0);
+        // Who publishes it.
+        let _publishers = slice.load_remaining();
+        Ok(Self { hash })
+    }
 }
 
 impl<'a> Load<'a> for Entry {
@@ -54,9 +74,9 @@ impl State {
             // Two numbers, two times, the masterchain block that it needs; and the queue of messages.
             slice.skip_first(32 + 32 + 32 + 64 + 32, 1)?;
             let _before_split = slice.load_bit()?;
-            let (accounts, _rest) = (slice.load_reference_cloned()?, slice.load_reference()?);
+            let (accounts, rest) = (slice.load_reference_cloned()?, slice.load_reference_cloned()?);
             let custom = if slice.load_bit()? { Some(slice.load_reference_cloned()?) } else { None };
-            Ok(Self { global_id, shard, accounts, custom })
+            Ok(Self { global_id, shard, accounts, rest, custom })
         };
         read().map_err(|e| match e {
             Error::InvalidTag => ProofError::unsupported(what, "a state of another format"),
@@ -68,6 +88,16 @@ impl State {
     pub fn account(&self, address: &HashBytes) -> Result<Option<Entry>, Error> {
         let accounts: AugDict<HashBytes, DepthBalanceInfo, Entry> = self.accounts.parse()?;
         Ok(accounts.get(address)?.map(|(_, entry)| entry))
+    }
+
+    /// The public libraries.
+    pub fn libraries(&self) -> Result<Dict<HashBytes, Library>, Error> {
+        let mut slice = self.rest.as_slice()?;
+        // How full the last blocks were.
+        slice.skip_first(64 + 64, 0)?;
+        let (_balance, _fees) =
+            (CurrencyCollection::load_from(&mut slice)?, CurrencyCollection::load_from(&mut slice)?);
+        Dict::load_from(&mut slice)
     }
 
     /// What only the masterchain's state has.

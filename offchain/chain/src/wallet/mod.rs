@@ -15,7 +15,7 @@ use tycho_types::models::{ExtInMsgInfo, MsgInfo, OwnedMessage, StateInit};
 
 use crate::account::{AccountSnapshot, AccountStatus};
 use crate::chain::{Chain, ChainError, Refusal};
-use crate::getter::{GetterError, run_getter};
+use crate::getter::{GetterError, run_getter_on};
 use crate::message::OutMessage;
 use crate::trace::{Patience, Trace, TraceError, find_by_message, next_head};
 use crate::transaction::TransactionRecord;
@@ -205,7 +205,7 @@ impl Wallet {
             return Ok(0);
         }
         let call = cocoon_wrappers::GetterCall { name: "seqno", args: vec![] };
-        let output = run_getter(account, chain.config().await?.as_ref(), &call)?;
+        let output = run_getter_on(chain, account, &call).await?;
         match output.stack.as_slice() {
             [cocoon_wrappers::StackValue::Int(seqno)] => u32::try_from(seqno)
                 .map_err(|_| ChainError::malformed("wallet seqno", format!("{seqno} is not a 32-bit number")).into()),

@@ -27,7 +27,7 @@ pub struct Args {
 enum Command {
     /// Verify a quote in a file: signatures, collateral, and every rule of the policy.
     Verify(verify::Verify),
-    /// Ask a node for its certificate and verify the evidence in it; with evidence of our own, have it prove itself anew.
+    /// Ask a node for its certificate, verify the evidence in it, and have the node prove itself anew.
     Show(show::Show),
     /// Verify the evidence of an NVIDIA GPU: its report, its certificates, and every rule of the policy.
     Gpu(gpu::Gpu),

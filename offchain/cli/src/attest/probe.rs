@@ -1,6 +1,6 @@
 //! What any caller gets from a node: its certificate, and by TLS the proof that it holds the certificate's key.
 //!
-//! In TLS 1.3 the listening side shows its certificate before it asks for the caller's, so no evidence of our own is needed. Nothing
+//! In TLS 1.3 the listening side shows its certificate before it asks for the caller's, so we need none. Nothing
 //! is sent to the node, and its certificate is judged by the caller of [`probe`]: this connection trusts nobody and carries nothing.
 
 use std::net::SocketAddr;

@@ -1,24 +1,20 @@
 //! `cocoon attest show`: the evidence of a node that runs.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
-use cocoon_attest::sim::Simulator;
 use cocoon_attest::{
-    Appraisal, CollateralStore, Demands, IdentityHandle, IdentityRequest, PolicyHandle, Quoter, TsmQuoter, Verifier,
-    appraise_certificate, issue_identity,
+    Appraisal, CollateralStore, Demands, IdentityHandle, IdentityRequest, PolicyHandle, Verifier, appraise_certificate,
+    issue_client_identity,
 };
 use cocoon_link::{Endpoint, Expect, LinkConfig};
-use cocoon_protocol::Role;
+use cocoon_protocol::{NodeKey, Role};
 
 use super::probe::probe;
 use super::terms::{Terms, TermsArgs};
 use super::words::{Line, Verdict, facts, with_rules};
-use crate::args::entry::RoleArg;
 use crate::report::Report;
-use crate::secrets;
 use crate::session::Session;
 
 #[derive(clap::Args, Clone, Debug)]
@@ -27,23 +23,6 @@ pub(super) struct Show {
     addr: SocketAddr,
     #[command(flatten)]
     terms: TermsArgs,
-    #[command(flatten)]
-    own: Own,
-}
-
-/// Evidence of our own: nodes prove themselves over a connection only to somebody who does so too.
-#[derive(clap::Args, Clone, Debug)]
-struct Own {
-    /// Present ourselves in this role, with a quote of the trust domain that this runs in, and have the node make a fresh quote over
-    /// the connection. The node must approve our image.
-    #[arg(long = "as", value_name = "ROLE", requires = "node_key", requires = "collateral")]
-    own_role: Option<RoleArg>,
-    /// File with the node key to present.
-    #[arg(long, value_name = "FILE", requires = "own_role")]
-    node_key: Option<PathBuf>,
-    /// On a development network: the simulated platform with the 32-byte seed in this file (hexadecimal) in place of a real one.
-    #[arg(long, value_name = "FILE", requires = "own_role")]
-    simulated: Option<PathBuf>,
 }
 
 impl Show {
@@ -61,27 +40,24 @@ impl Show {
         Ok(with_rules("the node's evidence", report, &lines))
     }
 
-    /// The step after TLS: a quote and a signature of the node key over this very connection (docs/protocol.md P1.2).
+    /// The step after TLS, which any client may ask for: a quote and a signature of the node key over this very connection (docs/protocol.md P1.2).
     async fn fresh_quote(&self, appraisal: &Appraisal, terms: &Terms) -> Result<Line> {
         let line = |outcome, detail: &str| Line { rule: "fresh_quote", outcome, detail: detail.to_owned() };
-        let (Some(role), Some(node_key)) = (self.own.own_role, &self.own.node_key) else {
-            return Ok(line(Verdict::Open, "not asked for: that takes evidence of our own (--as, --node-key)"));
-        };
         let (Some(claims), Some(collateral)) = (&appraisal.claims, &terms.collateral) else {
             return Ok(line(Verdict::Open, "not asked for without collateral"));
         };
         let Some(fmspc) = appraisal.fmspc else {
             return Ok(line(Verdict::Open, "not asked for, because the quote names no platform model"));
         };
-        let node_key = secrets::seed::open(node_key)?;
-        let quoter = self.own.quoter(role.into())?;
-        let request = IdentityRequest::new(role.into(), terms.policy.network(), terms.now);
-        let identity = issue_identity(quoter.as_ref(), &node_key, &request)?;
+        // A client's key is asked for by nobody before a channel is named.
+        let node_key = NodeKey::generate(&mut rand::rngs::OsRng);
+        let request = IdentityRequest::new(Role::Client, terms.policy.network(), terms.now);
+        let identity = issue_client_identity(&node_key, &request)?;
         let store = CollateralStore::default();
         store.put(fmspc, collateral.clone());
         let (policy, now) = (PolicyHandle::new(terms.policy.clone()), terms.now);
         let verifier = Arc::new(Verifier::new(policy, Arc::new(store), Arc::new(move || now)));
-        let endpoint = Endpoint::new(IdentityHandle::new(identity), quoter, verifier, LinkConfig::default());
+        let endpoint = Endpoint::client(IdentityHandle::new(identity), verifier, LinkConfig::default());
         let expect = Expect::node(self.terms.role().unwrap_or(claims.role), claims.node_key);
         Ok(match endpoint.connect(self.addr, &expect).await {
             Ok(link) => {
@@ -90,16 +66,5 @@ impl Show {
             }
             Err(error) => line(Verdict::Fail, &error.to_string()),
         })
-    }
-}
-
-impl Own {
-    fn quoter(&self, role: Role) -> Result<Arc<dyn Quoter>> {
-        let Some(path) = &self.simulated else {
-            return Ok(Arc::new(TsmQuoter::default()));
-        };
-        let seed = secrets::seed::open(path)?.seed();
-        let platform = Simulator::from_seed(&seed)?.platform(0)?;
-        Ok(Arc::new(platform.quoter(cocoon_localnet::measurements(role))))
     }
 }

@@ -2,6 +2,7 @@
 
 pub(crate) mod serve;
 
+use std::num::NonZeroU16;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
@@ -30,6 +31,11 @@ enum Command {
     Advance {
         /// By how much: 3d, 2h, 1d12h.
         by: Span,
+    },
+    /// Let other validators follow the present ones, through two key blocks as on a real network.
+    Elect {
+        /// How many, 100 at most.
+        validators: NonZeroU16,
     },
     /// Give an account Toncoin that is worth nothing.
     Faucet {
@@ -73,6 +79,7 @@ pub(crate) async fn run(args: &Args, session: &mut Session) -> Result<Report> {
     let control = session.control()?;
     let (what, body) = match &args.command {
         Command::Advance { by } => ("advance", json!({ "seconds": by.0 })),
+        Command::Elect { validators } => ("elect", json!({ "validators": validators })),
         Command::Faucet { to, amount } => {
             let to = to.on(GlobalId::DEVNET)?;
             ("faucet", json!({ "address": to.to_string(), "nano": amount.0 }))

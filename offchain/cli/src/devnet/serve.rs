@@ -1,6 +1,7 @@
 //! `cocoon devnet serve`: a chain by itself, for whoever builds on TON and needs a network to try it on.
 
 use std::net::SocketAddr;
+use std::num::NonZeroU16;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
@@ -35,6 +36,9 @@ pub(crate) struct Serve {
     /// The network's id, which signatures are bound to. A kept chain has its own.
     #[arg(long, value_name = "ID", allow_negative_numbers = true)]
     global_id: Option<i32>,
+    /// How many validators the network begins with, 100 at most. A kept chain has its own.
+    #[arg(long, value_name = "N", default_value_t = NonZeroU16::MIN)]
+    validators: NonZeroU16,
     /// Port of the liteserver on 127.0.0.1; 0 takes a free one.
     #[arg(long, value_name = "PORT", default_value_t = 0)]
     port: u16,
@@ -87,6 +91,7 @@ impl Serve {
             folder: self.data.clone(),
             tick: (self.block_time > 0).then(|| Duration::from_millis(self.block_time)),
             network: self.global_id.map(GlobalId),
+            validators: self.validators,
             ..Settings::default()
         };
         if let Some(folder) = &self.data {

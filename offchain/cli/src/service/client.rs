@@ -7,14 +7,14 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use cocoon_client::{Client, ClientConfig};
 use cocoon_node::{Node, ProxyEntry};
-use cocoon_protocol::{Role, Tokens};
+use cocoon_protocol::Tokens;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::config::{self, NodeTable, PlatformTable, PriceTable, Text};
+use super::config::{self, NodeTable, PriceTable, Text};
 use super::place::{Place, Seated};
 use super::{Args, Service, until_over};
 use crate::args::{PublicKey, Span, Ton};
@@ -24,7 +24,6 @@ use crate::args::{PublicKey, Span, Ton};
 #[serde(deny_unknown_fields)]
 struct File {
     node: NodeTable,
-    platform: PlatformTable,
     client: Table,
 }
 
@@ -93,7 +92,7 @@ async fn start(args: &Args) -> Result<Running> {
         file.client.listen
     );
     let place = Place::open(&file.node, &config::folder(&args.config)).await?;
-    let node = place.node(Role::Client, &file.platform, None).await?;
+    let node = place.client().await?;
     let entry = proxy(&node, file.client.proxy.as_ref()).await?;
     let listener = TcpListener::bind(file.client.listen)
         .await

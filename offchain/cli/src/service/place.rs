@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use cocoon_actions::System;
+use cocoon_attest::{CollateralProvider, CollateralStore, Quoter};
 use cocoon_chain::{Chain, LightClient, StdAddr, Wallet};
 use cocoon_link::LinkConfig;
 use cocoon_node::{Node, NodeConfig};
@@ -72,28 +73,45 @@ impl Place {
     /// A node on the hardware that a file describes.
     pub async fn node(&self, role: Role, table: &PlatformTable, report_from: Option<Nano>) -> Result<Seated> {
         let mut platform = Platform::open(table, &self.folder, role)?;
+        let (quoter, collateral) = (platform.quoter.clone(), platform.collateral.clone());
+        let node = self.start(role, Some(quoter), collateral, report_from).await?;
+        platform.keep_collateral(&node).await?;
+        Ok(Seated { node, _platform: Some(platform) })
+    }
+
+    /// A client, which runs on any machine: it shows its node key, and verifies others with the collateral that its proxy hands over.
+    pub async fn client(&self) -> Result<Seated> {
+        let node = self.start(Role::Client, None, Arc::new(CollateralStore::default()), None).await?;
+        Ok(Seated { node, _platform: None })
+    }
+
+    async fn start(
+        &self,
+        role: Role,
+        quoter: Option<Arc<dyn Quoter>>,
+        collateral: Arc<dyn CollateralProvider>,
+        report_from: Option<Nano>,
+    ) -> Result<Arc<Node>> {
         let config = NodeConfig {
             chain: self.chain.clone(),
             registry: self.registry.clone(),
             role,
             key: self.key()?,
             wallet: Arc::new(self.wallet()?),
-            quoter: platform.quoter.clone(),
-            collateral: platform.collateral.clone(),
+            quoter,
+            collateral,
             link: LinkConfig::default(),
             store: self.file("vouchers.redb"),
             report_from,
         };
-        let node = Node::start(config).await.with_context(|| format!("starting the {role}"))?;
-        platform.keep_collateral(&node).await?;
-        Ok(Seated { node, _platform: platform })
+        Node::start(config).await.with_context(|| format!("starting the {role}"))
     }
 }
 
 /// A node, and what keeps its hardware's papers in order.
 pub struct Seated {
     node: Arc<Node>,
-    _platform: Platform,
+    _platform: Option<Platform>,
 }
 
 impl Deref for Seated {

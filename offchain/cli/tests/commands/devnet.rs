@@ -29,6 +29,7 @@ async fn time_and_money_come_from_the_command_line() {
     let before = world.chain.head().await.unwrap().utime.0;
     let after = ok(&["advance", "3d"]).await;
     assert!(after["time"]["unix"].as_u64().unwrap() >= u64::from(before) + 3 * 86_400);
+    assert!(ok(&["elect", "4"]).await["block"].as_u64() > after["block"].as_u64());
     let to = format!("0:{}", "cd".repeat(32));
     assert_eq!(nano(&ok(&["faucet", &to, "100TON"]).await["balance"]), 100_000_000_000);
     assert!(ok(&["status"]).await["block"].as_u64().unwrap() > 0);

@@ -31,7 +31,7 @@ use self::contents::{Before, Contents, describe};
 use self::queue::{QueueInfo, Routed};
 use self::stats::Stats;
 use self::update::{Census, Staged};
-use self::validator::Validator;
+use self::validator::Validators;
 use crate::block::{Block, Part, Workchain};
 use crate::libraries::Libraries;
 
@@ -97,6 +97,9 @@ pub struct Next {
     extra: Extra,
     staged: [Staged; 2],
     taken: Vec<Routed>,
+    /// Those of the session that begins after the block.
+    validators: Option<Validators>,
+    utime: UnixSeconds,
 }
 
 /// A chain at its newest block.
@@ -130,7 +133,9 @@ pub struct Chains {
     census: [Census; 2],
     /// Messages of the basechain's queue that the masterchain has taken, and the basechain does not know yet.
     taken: Vec<Routed>,
-    validator: Validator,
+    validators: Validators,
+    /// When the newest block was made.
+    utime: UnixSeconds,
 }
 
 /// What both chains begin with.
@@ -160,12 +165,12 @@ impl Genesis {
     }
 
     /// The masterchain's zerostate.
-    pub fn master(&self, base: &Sealed, config: BlockchainConfig, validator: &Validator) -> Result<Sealed, Error> {
+    pub fn master(&self, base: &Sealed, config: BlockchainConfig, validators: &Validators) -> Result<Sealed, Error> {
         let shard = ShardDescription { gen_utime: self.utime.0, ..shard_description(&base.id) };
         let extra = McStateExtra {
             shards: ShardHashes::from_shards([(&ShardIdent::BASECHAIN, &shard)])?,
             config,
-            validator_info: validator.info(),
+            validator_info: validators.info(false),
             prev_blocks: AugDict::new(),
             after_key_block: true,
             last_key_block: None,
@@ -215,7 +220,7 @@ impl Chains {
                 taken.push(routed);
             }
         }
-        let validator = Validator::new(&custom.config)?;
+        let validators = Validators::new(&custom.config.params, custom.validator_info.catchain_seqno)?;
         Ok(Self {
             census: [Census::new(&base.state), Census::new(&master.state)],
             base,
@@ -230,7 +235,8 @@ impl Chains {
                 libraries: state.libraries,
             },
             taken,
-            validator,
+            validators,
+            utime: UnixSeconds(state.gen_utime),
         })
     }
 
@@ -242,11 +248,6 @@ impl Chains {
     /// Public libraries as the newest state has them.
     pub const fn libraries(&self) -> &Libraries {
         &self.extra.libraries
-    }
-
-    /// Who signs.
-    pub const fn validator(&self) -> &Validator {
-        &self.validator
     }
 
     /// The cells of a block. A new configuration makes it a key block.
@@ -271,6 +272,14 @@ impl Chains {
 
         let is_key = seqno == 1 || config.is_some();
         let config = config.unwrap_or_else(|| self.extra.config.clone());
+        // A session ends with a key block, and when its time is over.
+        let lifetime = config.params.get_catchain_config()?.mc_catchain_lifetime.max(1);
+        let is_over = is_key || utime.0 / lifetime > self.utime.0 / lifetime;
+        let validators = match self.validators.catchain_seqno().checked_add(1) {
+            Some(number) if is_over => Some(Validators::new(&config.params, number)?),
+            _ => None,
+        };
+        let following = validators.as_ref().unwrap_or(&self.validators);
         let shard = ShardDescription {
             reg_mc_seqno: seqno,
             start_lt: base_part.start_lt,
@@ -278,6 +287,8 @@ impl Chains {
             gen_utime: utime.0,
             min_ref_mc_seqno: self.master.tip.seqno,
             fees_collected: base_fees.clone(),
+            nx_cc_updated: is_over,
+            next_catchain_seqno: following.catchain_seqno(),
             ..shard_description(&base_sealed.id)
         };
         let shards = ShardHashes::from_shards([(&ShardIdent::BASECHAIN, &shard)])?;
@@ -312,11 +323,12 @@ impl Chains {
         }
         extra.config = config;
         extra.libraries = block.libraries.clone();
-        extra.stats = stats::count(&extra.stats, self.validator.public_key(), utime)?;
+        let [of_master, of_base] = [true, false].map(|master| self.validators.creator(master, seqno));
+        extra.stats = stats::count(&extra.stats, of_master, of_base, utime)?;
         let custom = McStateExtra {
             shards: shards.clone(),
             config: extra.config.clone(),
-            validator_info: self.validator.info(),
+            validator_info: following.info(is_over),
             prev_blocks: extra.prev_blocks.clone(),
             after_key_block: is_key,
             last_key_block: extra.last_key.clone(),
@@ -334,6 +346,8 @@ impl Chains {
             extra,
             staged: [base_staged, master_staged],
             taken,
+            validators,
+            utime,
         })
     }
 
@@ -343,6 +357,10 @@ impl Chains {
             census.adopt(staged);
         }
         (self.base, self.master, self.extra, self.taken) = (next.base, next.master, next.extra, next.taken);
+        self.utime = next.utime;
+        if let Some(validators) = next.validators {
+            self.validators = validators;
+        }
     }
 
     fn side(&self, chain: Workchain) -> (&Side, &Census) {
@@ -399,8 +417,8 @@ impl Chains {
             gen_utime: utime.0,
             start_lt: part.start_lt,
             end_lt: part.end_lt,
-            gen_validator_list_hash_short: self.validator.hash_short(),
-            gen_catchain_seqno: 0,
+            gen_validator_list_hash_short: self.validators.hash_short(!is_base),
+            gen_catchain_seqno: self.validators.catchain_seqno(),
             min_ref_mc_seqno,
             prev_key_block_seqno: self.last_key_seqno(),
             master_ref: is_base.then(|| Lazy::new(mc_tip)).transpose()?,
@@ -413,7 +431,7 @@ impl Chains {
             out_msg_description: Lazy::new(&contents.out_msgs)?,
             account_blocks: Lazy::new(&contents.account_blocks)?,
             rand_seed: part.seed,
-            created_by: self.validator.public_key(),
+            created_by: self.validators.creator(!is_base, seqno),
             custom: block_extra.map(|extra| Lazy::new(&extra)).transpose()?,
         };
         let root = CellBuilder::build_from(BlockCell {

@@ -1,4 +1,6 @@
-//! Who made how many blocks, as the masterchain's state keeps it: here it is always the same validator.
+//! Who made how many blocks, as the masterchain's state keeps it.
+
+use std::collections::BTreeSet;
 
 use cocoon_protocol::UnixSeconds;
 use tycho_types::cell::HashBytes;
@@ -14,13 +16,18 @@ const DECAY_65536: u64 = 18_446_462_600_880_313_685;
 pub(super) type Stats = Dict<HashBytes, CreatorStats>;
 
 /// Counts a block of each chain for its validator.
-pub(super) fn count(stats: &Stats, validator: HashBytes, now: UnixSeconds) -> Result<Stats, Error> {
+pub(super) fn count(stats: &Stats, master: HashBytes, base: HashBytes, now: UnixSeconds) -> Result<Stats, Error> {
     let none = BlockCounters { updated_at: 0, total: 0, cnt2048: 0, cnt65536: 0 };
     let mut stats = stats.clone();
-    for key in [HashBytes::ZERO, validator] {
-        let before = stats.get(key)?.unwrap_or(CreatorStats { mc_blocks: none, shard_blocks: none });
-        let (mc_blocks, shard_blocks) = (one_more(before.mc_blocks, now), one_more(before.shard_blocks, now));
-        stats.set(key, CreatorStats { mc_blocks, shard_blocks })?;
+    for key in BTreeSet::from([HashBytes::ZERO, master, base]) {
+        let mut counters = stats.get(key)?.unwrap_or(CreatorStats { mc_blocks: none, shard_blocks: none });
+        if key == master || key == HashBytes::ZERO {
+            counters.mc_blocks = one_more(counters.mc_blocks, now);
+        }
+        if key == base || key == HashBytes::ZERO {
+            counters.shard_blocks = one_more(counters.shard_blocks, now);
+        }
+        stats.set(key, counters)?;
     }
     Ok(stats)
 }
@@ -71,7 +78,7 @@ mod tests {
         let validator = HashBytes([7; 32]);
         let mut stats = Stats::new();
         for second in 0..10 {
-            stats = count(&stats, validator, UnixSeconds(1_760_000_000 + second)).unwrap();
+            stats = count(&stats, validator, validator, UnixSeconds(1_760_000_000 + second)).unwrap();
         }
         let entries: Vec<_> = stats.iter().map(Result::unwrap).collect();
         assert_eq!(entries.iter().map(|(key, _)| *key).collect::<Vec<_>>(), [HashBytes::ZERO, validator]);

@@ -1,7 +1,7 @@
 //! States of accounts.
 
-use cocoon_chain::{AccountSnapshot, AccountStatus, Head, Wallet, WalletVersion};
-use cocoon_protocol::{GlobalId, NodeKey, StdAddr};
+use cocoon_chain::{AccountSnapshot, AccountStatus, Head};
+use cocoon_protocol::StdAddr;
 use serde_json::{Value, json};
 use tycho_types::cell::{Cell, HashBytes};
 use tycho_types::models::{AccountState, ShardStateUnsplit};
@@ -28,7 +28,8 @@ struct KnownWallet {
     state: Option<&'static str>,
     revision: i32,
     seqno: u32,
-    wallet_id: u32,
+    /// Not for the first two versions.
+    wallet_id: Option<u32>,
     /// For V5 only.
     signature_allowed: Option<bool>,
 }
@@ -41,7 +42,7 @@ impl Responder<'_> {
         self.http_account_at(address, seqno)
     }
 
-    fn http_account_at(&self, address: StdAddr, seqno: Option<u32>) -> Result<At, ApiError> {
+    pub(super) fn http_account_at(&self, address: StdAddr, seqno: Option<u32>) -> Result<At, ApiError> {
         let block = self.numbered(Workchain::Master, seqno.unwrap_or(self.view.head.seqno))?;
         let shard = self.numbered(Workchain::of(&address), block.id.seqno)?;
         let at = Head { seqno: block.id.seqno, utime: shard.utime, lt: shard.end_lt };
@@ -81,7 +82,7 @@ impl At {
         let known = wallet.as_ref().and_then(|wallet| Some((wallet, wallet.state?)));
         let (state, revision) = match (known, account.status) {
             (Some((wallet, name)), _) => {
-                let wallet_id = wallet.wallet_id.to_string();
+                let wallet_id = wallet.wallet_id.unwrap_or_default();
                 (json!({ "@type": name, "wallet_id": wallet_id, "seqno": wallet.seqno }), wallet.revision)
             }
             (None, AccountStatus::Active) => {
@@ -111,8 +112,9 @@ impl At {
     pub fn wallet_information(&self) -> Result<Value, ApiError> {
         let wallet = self.wallet();
         let mut information = json!({
+            "@type": "ext.accounts.walletInformation",
             "wallet": wallet.is_some(),
-            "balance": if self.account.balance.get() > 0 { self.balance() } else { json!(0) },
+            "balance": self.balance(),
             "extra_currencies": self.extra_currencies()?,
             "account_state": self.state(),
         });
@@ -122,7 +124,9 @@ impl At {
             if let Some(allowed) = wallet.signature_allowed {
                 fields.insert("is_signature_allowed".to_owned(), json!(allowed));
             }
-            fields.insert("wallet_id".to_owned(), json!(wallet.wallet_id));
+            if let Some(id) = wallet.wallet_id {
+                fields.insert("wallet_id".to_owned(), json!(id));
+            }
         }
         if let Some(fields) = information.as_object_mut() {
             fields.insert("last_transaction_id".to_owned(), self.last_transaction());
@@ -130,12 +134,9 @@ impl At {
         Ok(information)
     }
 
-    /// The balance: a string, but the number 0 for what does not exist.
+    /// The balance, in a string because it does not fit a double.
     pub fn balance(&self) -> Value {
-        match self.account.status {
-            AccountStatus::NotExists => json!(0),
-            _ => json!(self.account.balance.get().to_string()),
-        }
+        json!(self.account.balance.get().to_string())
     }
 
     /// `getAddressState`.
@@ -167,24 +168,50 @@ impl At {
     fn wallet(&self) -> Option<KnownWallet> {
         let code = self.account.code.as_ref()?;
         let mut data = self.account.data.as_ref()?.as_slice().ok()?;
-        let is = |version| code_of(version).is_some_and(|hash| hash == *code.repr_hash());
-        if is(WalletVersion::V4R2) {
-            let (seqno, wallet_id) = (data.load_u32().ok()?, data.load_u32().ok()?);
-            let (name, state) = ("wallet v4 r2", Some("wallet.v4.accountState"));
-            Some(KnownWallet { name, state, revision: 2, seqno, wallet_id, signature_allowed: None })
-        } else if is(WalletVersion::V5R1) {
-            let allowed = data.load_bit().ok()?;
-            let (seqno, wallet_id) = (data.load_u32().ok()?, data.load_u32().ok()?);
-            let signature_allowed = Some(allowed);
-            Some(KnownWallet { name: "wallet v5 r1", state: None, revision: 0, seqno, wallet_id, signature_allowed })
-        } else {
-            None
-        }
+        let hash = code.repr_hash().to_string();
+        let (_, name, state, revision) = WALLETS.into_iter().find(|(known, ..)| *known == hash)?;
+        let is_v5 = name.starts_with("wallet v5");
+        let signature_allowed = if is_v5 { Some(data.load_bit().ok()?) } else { None };
+        let seqno = data.load_u32().ok()?;
+        // The first two versions have none.
+        let has_id = !name.starts_with("wallet v1") && !name.starts_with("wallet v2");
+        let wallet_id = if has_id { Some(data.load_u32().ok()?) } else { None };
+        Some(KnownWallet { name, state, revision, seqno, wallet_id, signature_allowed })
     }
 }
 
-/// Hash of a wallet's code: that of any wallet of the kind.
-fn code_of(version: WalletVersion) -> Option<HashBytes> {
-    let wallet = Wallet::new(NodeKey::from_seed(&[0; 32]), version, GlobalId::DEVNET).ok()?;
-    wallet.state_init().code.as_ref().map(|code| *code.repr_hash())
-}
+/// The wallets that the public service knows: hash of the code, name, how `getExtendedAddressInformation` calls the state if it
+/// does, and the revision there.
+const WALLETS: [(&str, &str, Option<&str>, i32); 11] = [
+    ("a0cfc2c48aee16a271f2cfc0b7382d81756cecb1017d077faaab3bb602f6868c", "wallet v1 r1", None, 0),
+    ("d4902fcc9fad74698fa8e353220a68da0dcf72e32bcb2eb9ee04217c17d3062c", "wallet v1 r2", None, 0),
+    ("587cc789eff1c84f46ec3797e45fc809a14ff5ae24f1e0c7a6a99cc9dc9061ff", "wallet v1 r3", None, 0),
+    ("5c9a5e68c108e18721a07c42f9956bfb39ad77ec6d624b60c576ec88eee65329", "wallet v2 r1", None, 0),
+    ("fe9530d3243853083ef2ef0b4c2908c0abf6fa1c31ea243aacaa5bf8c7d753f1", "wallet v2 r2", None, 0),
+    (
+        "b61041a58a7980b946e8fb9e198e3c904d24799ffa36574ea4251c41a566f581",
+        "wallet v3 r1",
+        Some("wallet.v3.accountState"),
+        1,
+    ),
+    (
+        "84dafa449f98a6987789ba232358072bc0f76dc4524002a5d0918b9a75d2d599",
+        "wallet v3 r2",
+        Some("wallet.v3.accountState"),
+        2,
+    ),
+    (
+        "64dd54805522c5be8a9db59cea0105ccf0d08786ca79beb8cb79e880a8d7322d",
+        "wallet v4 r1",
+        Some("wallet.v4.accountState"),
+        1,
+    ),
+    (
+        "feb5ff6820e2ff0d9483e7e0d62c817d846789fb4ae580c878866d959dabd5c0",
+        "wallet v4 r2",
+        Some("wallet.v4.accountState"),
+        2,
+    ),
+    ("f3d7ca53493deedac28b381986a849403cbac3d2c584779af081065af0ac4b93", "wallet v5 beta", None, 0),
+    ("20834b7b72b112147e1b2fb457b84e74d1a30f04f737d4f62a668e9552d2b72f", "wallet v5 r1", None, 0),
+];

@@ -1,7 +1,10 @@
 //! Addresses in all their forms.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE};
 use cocoon_protocol::StdAddr;
 use serde_json::{Value, json};
+use tycho_types::cell::HashBytes;
 use tycho_types::models::{Base64StdAddrFlags, DisplayBase64StdAddr, StdAddrFormat};
 
 use super::error::ApiError;
@@ -49,11 +52,13 @@ impl Parsed {
     pub fn detected(&self) -> Value {
         let forms = |bounceable| {
             json!({
+                "@type": "ext.utils.detectedAddressVariant",
                 "b64": friendly(&self.address, bounceable, self.test_only, false),
                 "b64url": friendly(&self.address, bounceable, self.test_only, true),
             })
         };
         json!({
+            "@type": "ext.utils.detectedAddress",
             "raw_form": self.address.to_string(),
             "bounceable": forms(true),
             "non_bounceable": forms(false),
@@ -65,6 +70,16 @@ impl Parsed {
             "test_only": self.test_only,
         })
     }
+}
+
+/// What `detectHash` gives.
+pub(super) fn detected_hash(hash: &HashBytes) -> Value {
+    json!({
+        "@type": "ext.utils.detectedHash",
+        "b64": STANDARD.encode(hash.0),
+        "b64url": URL_SAFE.encode(hash.0),
+        "hex": hash.to_string(),
+    })
 }
 
 /// An address as it stands in answers.

@@ -1,10 +1,12 @@
 //! Blocks: names, headers, shards and signatures.
 
+use cocoon_lite::queries;
+use cocoon_lite::types::BlockLink;
 use serde_json::{Value, json};
 use tycho_types::models::{Block, PrevBlockRef, ShardIdent};
 
 use super::error::ApiError;
-use super::json::{block_id, bytes};
+use super::json::{block_id, bytes, lite_id};
 use super::params::Params;
 use crate::block::Workchain;
 use crate::lite::answer::{Responder, chain};
@@ -32,20 +34,27 @@ impl Responder<'_> {
 
     pub(super) fn http_signatures(&self, params: &Params) -> Result<Value, ApiError> {
         let known = self.http_block_numbered(Workchain::Master, params.number("seqno")?)?;
+        let signatures = self.signatures(&known)?.signatures.into_iter().map(|one| {
+            json!({
+                "@type": "blocks.signature",
+                "node_id_short": bytes(one.node_id_short.0),
+                "signature": bytes(one.signature),
+            })
+        });
         Ok(json!({
             "@type": "blocks.blockSignatures",
             "id": block_id(&known.id),
-            "signatures": [{
-                "@type": "blocks.signature",
-                "node_id_short": bytes(self.view.validator.node_id().0),
-                "signature": bytes(self.view.validator.sign(&known.id)),
-            }],
+            "signatures": signatures.collect::<Vec<_>>(),
         }))
     }
 
     pub(super) fn http_consensus_block(&self) -> Result<Value, ApiError> {
         let head = self.head()?;
-        Ok(json!({ "consensus_block": head.id.seqno, "timestamp": f64::from(head.utime.0) }))
+        Ok(json!({
+            "@type": "ext.blocks.consensusBlock",
+            "consensus_block": head.id.seqno,
+            "timestamp": head.utime.0,
+        }))
     }
 
     pub(super) fn http_shards(&self, params: &Params) -> Result<Value, ApiError> {
@@ -106,6 +115,64 @@ impl Responder<'_> {
             "gen_utime": info.gen_utime,
             "vert_seqno": info.vert_seqno,
             "prev_blocks": before.collect::<Vec<_>>(),
+        }))
+    }
+
+    /// `getShardBlockProof`: from a block to the masterchain block that knows it, and on to a later one if `from_seqno` names
+    /// it.
+    pub(super) fn http_shard_block_proof(&self, params: &Params) -> Result<Value, ApiError> {
+        let known = self.http_block_numbered(shard(params)?, params.number("seqno")?)?;
+        let proof = self.shard_block_proof(&queries::GetShardBlockProof { id: known.id.into() })?;
+        let master = self.numbered(Workchain::Master, known.id.seqno)?;
+        let from = match params.optional_number::<u32>("from_seqno")? {
+            Some(seqno) => self.http_block_numbered(Workchain::Master, seqno)?,
+            // What the client knows is the newest block, for whoever names none.
+            None => self.head()?,
+        };
+        if from.id.seqno < master.id.seqno {
+            let why = format!("the masterchain block {} is older than the block", from.id.seqno);
+            return Err(ApiError::invalid("from_seqno", why));
+        }
+        let mut back = vec![];
+        if from.id != master.id {
+            let query =
+                queries::GetBlockProof { mode: 1, known_block: from.id.into(), target_block: Some(master.id.into()) };
+            for step in self.block_proof(&query)?.steps {
+                if let BlockLink::Back(link) = step {
+                    back.push(json!({
+                        "@type": "blocks.blockLinkBack",
+                        "to_key_block": link.to_key_block,
+                        "from": lite_id(&link.from),
+                        "to": lite_id(&link.to),
+                        "dest_proof": bytes(link.dest_proof),
+                        "proof": bytes(link.proof),
+                        "state_proof": bytes(link.state_proof),
+                    }));
+                }
+            }
+        }
+        let links = proof.links.into_iter().map(
+            |link| json!({ "@type": "blocks.shardBlockLink", "id": lite_id(&link.id), "proof": bytes(link.proof) }),
+        );
+        Ok(json!({
+            "@type": "blocks.shardBlockProof",
+            "from": block_id(&from.id),
+            "mc_id": block_id(&master.id),
+            "links": links.collect::<Vec<_>>(),
+            "mc_proof": back,
+        }))
+    }
+
+    pub(super) fn http_queue_sizes(&self) -> Result<Value, ApiError> {
+        let sizes = self.queue_sizes(&queries::GetOutMsgQueueSizes { mode: 0, wc: None, shard: None })?;
+        let shards = sizes
+            .shards
+            .iter()
+            .map(|shard| json!({ "@type": "blocks.outMsgQueueSize", "id": lite_id(&shard.id), "size": shard.size }));
+        Ok(json!({
+            "@type": "blocks.outMsgQueueSizes",
+            "shards": shards.collect::<Vec<_>>(),
+            "ext_msg_queue_size_limit": sizes.ext_msg_queue_size_limit,
         }))
     }
 

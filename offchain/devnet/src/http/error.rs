@@ -32,6 +32,9 @@ pub(super) enum ApiError {
     /// It is no address.
     #[error("Incorrect address: {0}")]
     Address(String),
+    /// The contract's getters are not those of a token.
+    #[error("Smart contract {0} is not Jetton or NFT")]
+    NoToken(String),
     /// The network does not have it, or not any more.
     #[error("LITE_SERVER_NOTREADY: {0}")]
     NotReady(String),
@@ -52,6 +55,7 @@ impl ApiError {
         match self {
             Self::UnknownMethod(_) => 404,
             Self::PostOnly(_) => 405,
+            Self::NoToken(_) => 409,
             Self::Address(_) => 416,
             Self::Missing(_) | Self::Invalid { .. } | Self::Request(_) => 422,
             Self::Busy => 429,

@@ -33,6 +33,18 @@ pub(super) fn block_id(id: &BlockId) -> Value {
     })
 }
 
+/// A block's full name, as a liteserver gives it.
+pub(super) fn lite_id(id: &cocoon_lite::BlockIdExt) -> Value {
+    json!({
+        "@type": "ton.blockIdExt",
+        "workchain": id.workchain,
+        "shard": id.shard.cast_signed().to_string(),
+        "seqno": id.seqno,
+        "root_hash": bytes(id.root_hash.0),
+        "file_hash": bytes(id.file_hash.0),
+    })
+}
+
 /// A transaction's name.
 pub(super) fn transaction_id(lt: u64, hash: &HashBytes) -> Value {
     json!({ "@type": "internal.transactionId", "lt": lt.to_string(), "hash": bytes(hash.0) })

@@ -17,6 +17,7 @@ mod params;
 mod send;
 mod server;
 mod stack;
+mod tokens;
 mod transactions;
 
 pub use self::server::HttpFace;

@@ -3,9 +3,9 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE};
+use cocoon_chain::cells::read_cell;
 use cocoon_protocol::StdAddr;
 use serde_json::{Map, Value};
-use tycho_types::boc::Boc;
 use tycho_types::cell::{Cell, HashBytes};
 
 use super::addresses;
@@ -128,7 +128,7 @@ pub(super) fn hash(name: &'static str, text: &str) -> Result<HashBytes, ApiError
 /// A cell from a bag of cells in either kind of base64.
 pub(super) fn cell(name: &'static str, text: &str) -> Result<Cell, ApiError> {
     let bytes = base64(text).ok_or_else(|| ApiError::invalid(name, "must be base64"))?;
-    Boc::decode(bytes).map_err(|e| ApiError::invalid(name, format!("must be a bag of cells: {e}")))
+    read_cell(&bytes).map_err(|e| ApiError::invalid(name, format!("must be a bag of cells: {e}")))
 }
 
 fn base64(text: &str) -> Option<Vec<u8>> {

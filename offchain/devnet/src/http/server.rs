@@ -152,24 +152,30 @@ fn object(body: Result<Bytes, BytesRejection>) -> Result<Map<String, Value>, Api
 }
 
 impl Shared {
-    async fn answer(&self, method: &str, params: Params) -> Result<Value, ApiError> {
+    async fn answer(&self, method: &str, params: Params) -> Result<Answered, ApiError> {
         let _place = self.places.try_acquire().map_err(|_| ApiError::Busy)?;
         let mut result = methods::answer(&self.devnet, method, params).await?;
-        // What the service has from its node carries a mark of the request: time, worker, number.
+        // A mark of the request: time, worker, number. Older servers put it into what they have from their node.
+        let now = self.devnet.head().await?.utime;
+        let extra = json!(format!("{}:0:{}", now.0, self.counter.fetch_add(1, Ordering::Relaxed)));
         if let Some(fields) = result.as_object_mut()
             && fields.contains_key("@type")
         {
-            let now = self.devnet.head().await?.utime;
-            let count = self.counter.fetch_add(1, Ordering::Relaxed);
-            fields.insert("@extra".to_owned(), json!(format!("{}:0:{count}", now.0)));
+            fields.insert("@extra".to_owned(), extra.clone());
         }
-        Ok(result)
+        Ok(Answered { result, extra })
     }
 }
 
-fn respond(answer: Result<Value, ApiError>, envelope: Map<String, Value>) -> Response {
+/// The answer to a question, and the mark of the request.
+struct Answered {
+    result: Value,
+    extra: Value,
+}
+
+fn respond(answer: Result<Answered, ApiError>, envelope: Map<String, Value>) -> Response {
     let (status, mut body) = match answer {
-        Ok(result) => (StatusCode::OK, json!({ "ok": true, "result": result })),
+        Ok(Answered { result, extra }) => (StatusCode::OK, json!({ "ok": true, "result": result, "@extra": extra })),
         Err(error) => {
             let status = StatusCode::from_u16(error.code()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
             (status, json!({ "ok": false, "error": error.to_string(), "code": error.code() }))

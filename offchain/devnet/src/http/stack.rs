@@ -39,6 +39,49 @@ pub(super) fn results(stack: &[StackValue]) -> Result<Value, ApiError> {
     Ok(Value::Array(stack.iter().map(result).collect::<Result<_, _>>()?))
 }
 
+/// The arguments of a call as tonlib writes them: `[{"@type": "tvm.stackEntryNumber", "number": {…}}]`.
+pub(super) fn std_arguments(stack: Option<&Value>) -> Result<Vec<StackValue>, ApiError> {
+    let list = match stack {
+        None => return Ok(vec![]),
+        Some(Value::Array(list)) => list,
+        Some(_) => return Err(wrong("must be a list of objects")),
+    };
+    let mut left = MAX_ARGUMENTS;
+    list.iter().map(|entry| std_argument(entry, 0, &mut left)).collect()
+}
+
+/// The results of a call as tonlib writes them, the deepest first.
+pub(super) fn std_results(stack: &[StackValue]) -> Result<Value, ApiError> {
+    Ok(Value::Array(stack.iter().map(element).collect::<Result<_, _>>()?))
+}
+
+fn std_argument(entry: &Value, depth: usize, left: &mut usize) -> Result<StackValue, ApiError> {
+    *left = left.checked_sub(1).ok_or_else(|| wrong(&format!("must have at most {MAX_ARGUMENTS} elements")))?;
+    if depth > MAX_DEPTH {
+        return Err(wrong(&format!("has tuples within tuples deeper than {MAX_DEPTH}")));
+    }
+    let kind = entry.get("@type").and_then(Value::as_str).ok_or_else(|| wrong("has an element without @type"))?;
+    let part = |outer: &str, inner: &str| {
+        let found = entry.get(outer).and_then(|value| value.get(inner));
+        found.ok_or_else(|| wrong(&format!("has a {kind:.40} without {outer}.{inner}")))
+    };
+    let mut elements = |outer: &str| -> Result<Vec<StackValue>, ApiError> {
+        let list = part(outer, "elements")?.as_array().ok_or_else(|| wrong("has elements that are no list"))?;
+        list.iter().map(|entry| std_argument(entry, depth + 1, left)).collect()
+    };
+    Ok(match kind {
+        "tvm.stackEntryNumber" => StackValue::Int(number(part("number", "number")?)?),
+        "tvm.stackEntryCell" => StackValue::Cell(cell(part("cell", "bytes")?)?),
+        "tvm.stackEntrySlice" => StackValue::Slice(cell(part("slice", "bytes")?)?),
+        "tvm.stackEntryTuple" => StackValue::Tuple(elements("tuple")?),
+        "tvm.stackEntryList" => {
+            let pair = |rest, first| StackValue::Tuple(vec![first, rest]);
+            elements("list")?.into_iter().rev().fold(StackValue::Null, pair)
+        }
+        other => return Err(wrong(&format!("has an element of the kind {other:.40}, which is not known"))),
+    })
+}
+
 fn wrong(why: &str) -> ApiError {
     ApiError::invalid("stack", why)
 }

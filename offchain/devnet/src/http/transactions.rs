@@ -35,6 +35,12 @@ type Place = (HashBytes, u64);
 impl Responder<'_> {
     /// `getTransactions`: the newest first.
     pub(super) fn http_transactions(&self, params: &Params) -> Result<Value, ApiError> {
+        let found = self.http_history(params)?;
+        let list = found.iter().map(|(address, cell)| shown(address, cell));
+        Ok(Value::Array(list.collect::<Result<_, _>>()?))
+    }
+
+    fn http_history(&self, params: &Params) -> Result<Vec<(StdAddr, Cell)>, ApiError> {
         let address = params.address("address")?;
         let limit = params.count("limit", USUAL_HISTORY, MAX_TRANSACTIONS)?;
         let to_lt = params.optional_number::<u64>("to_lt")?.unwrap_or(0);
@@ -56,10 +62,28 @@ impl Responder<'_> {
                 return Err(ApiError::Broken(format!("{why} {lt}")));
             };
             let transaction = cell.parse::<Transaction>()?;
-            found.push(shown(&address, &cell)?);
             (lt, hash) = (transaction.prev_trans_lt, transaction.prev_trans_hash);
+            found.push((address.clone(), cell));
         }
-        Ok(Value::Array(found))
+        Ok(found)
+    }
+
+    /// `getTransactionsStd`: the same as tonlib has it, with the name of the next one further back.
+    pub(super) fn http_transactions_std(&self, params: &Params) -> Result<Value, ApiError> {
+        let found = self.http_history(params)?;
+        let before = found.last().map_or_else(
+            || Ok::<_, ApiError>((0, HashBytes::ZERO)),
+            |(_, cell)| {
+                let oldest = cell.parse::<Transaction>()?;
+                Ok((oldest.prev_trans_lt, oldest.prev_trans_hash))
+            },
+        )?;
+        let list = found.iter().map(|(address, cell)| shown_as(Form::Std, address, cell));
+        Ok(json!({
+            "@type": "raw.transactions",
+            "transactions": list.collect::<Result<Vec<_>, _>>()?,
+            "previous_transaction_id": transaction_id(before.0, &before.1),
+        }))
     }
 
     /// `getBlockTransactions`.
@@ -85,11 +109,7 @@ impl Responder<'_> {
         let mut list = vec![];
         for ((account, _), cell) in &listed.entries {
             let address = StdAddr::new(listed.workchain, *account);
-            let mut transaction = shown(&address, cell)?;
-            if let Some(fields) = transaction.as_object_mut() {
-                fields.insert("account".to_owned(), json!(address.to_string()));
-            }
-            list.push(transaction);
+            list.push(shown_as(Form::Listed, &address, cell)?);
         }
         Ok(listed.answer("blocks.transactionsExt", list))
     }
@@ -145,8 +165,23 @@ impl Listed {
     }
 }
 
+/// In which of its forms a transaction is shown.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Form {
+    /// The service's own: with what messages say to people.
+    Own,
+    /// As tonlib has it: addresses of messages are objects.
+    Std,
+    /// As tonlib has it, with the account's plain address.
+    Listed,
+}
+
 /// A transaction, as the service shows it.
 pub(super) fn shown(address: &StdAddr, cell: &Cell) -> Result<Value, ApiError> {
+    shown_as(Form::Own, address, cell)
+}
+
+fn shown_as(form: Form, address: &StdAddr, cell: &Cell) -> Result<Value, ApiError> {
     let transaction = cell.parse::<Transaction>()?;
     let storage = match transaction.load_info()? {
         TxInfo::Ordinary(info) => info.storage_phase.map_or(0, |phase| phase.storage_fees_collected.into_inner()),
@@ -160,10 +195,14 @@ pub(super) fn shown(address: &StdAddr, cell: &Cell) -> Result<Value, ApiError> {
         if let MsgInfo::Int(info) = cell.parse::<Message<'_>>()?.info {
             fee = fee.saturating_add(info.fwd_fee.into_inner());
         }
-        out.push(message(&cell)?);
+        out.push(message(form, &cell)?);
     }
     let mut shown = json!({
-        "@type": "raw.transaction",
+        "@type": match form {
+            Form::Own => "ext.transaction",
+            Form::Std => "raw.transaction",
+            Form::Listed => "raw.transactionExt",
+        },
         "address": account_address(address),
         "utime": transaction.now,
         "data": bag(cell),
@@ -173,15 +212,22 @@ pub(super) fn shown(address: &StdAddr, cell: &Cell) -> Result<Value, ApiError> {
         "other_fee": fee.saturating_sub(storage).to_string(),
     });
     if let Some(fields) = shown.as_object_mut() {
+        if form != Form::Std {
+            fields.insert("account".to_owned(), json!(address.to_string()));
+        }
         if let Some(cell) = &transaction.in_msg {
-            fields.insert("in_msg".to_owned(), message(cell)?);
+            fields.insert("in_msg".to_owned(), message(form, cell)?);
         }
         fields.insert("out_msgs".to_owned(), Value::Array(out));
     }
     Ok(shown)
 }
 
-fn message(cell: &Cell) -> Result<Value, ApiError> {
+fn message(form: Form, cell: &Cell) -> Result<Value, ApiError> {
+    let own = form == Form::Own;
+    let party = |address: String| {
+        if own { json!(address) } else { json!({ "@type": "accountAddress", "account_address": address }) }
+    };
     let message = cell.parse::<Message<'_>>()?;
     let (source, destination);
     let (mut value, mut fwd_fee, mut created_lt, mut currencies) = (0, 0, 0, json!([]));
@@ -200,11 +246,11 @@ fn message(cell: &Cell) -> Result<Value, ApiError> {
     }
     let body = CellBuilder::build_from(message.body)?;
     let (data, text) = content(&body, message.init.map(CellBuilder::build_from).transpose()?.as_ref())?;
-    Ok(json!({
-        "@type": "raw.message",
+    let mut shown = json!({
+        "@type": if own { "ext.message" } else { "raw.message" },
         "hash": bytes(cell.repr_hash().0),
-        "source": source,
-        "destination": destination,
+        "source": party(source),
+        "destination": party(destination),
         "value": value.to_string(),
         "extra_currencies": currencies,
         "fwd_fee": fwd_fee.to_string(),
@@ -213,8 +259,11 @@ fn message(cell: &Cell) -> Result<Value, ApiError> {
         "created_lt": created_lt.to_string(),
         "body_hash": bytes(body.repr_hash().0),
         "msg_data": data,
-        "message": text,
-    }))
+    });
+    if let (true, Some(fields)) = (own, shown.as_object_mut()) {
+        fields.insert("message".to_owned(), json!(text));
+    }
+    Ok(shown)
 }
 
 /// What a message says: `msg_data`, and `message` for people.

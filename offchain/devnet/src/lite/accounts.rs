@@ -1,11 +1,14 @@
 //! Accounts and their getters.
 
+use std::sync::Arc;
+
+use cocoon_chain::cells::read_cell;
 use cocoon_chain::getter::{from_vm, run_method, to_vm};
 use cocoon_chain::{AccountSnapshot, GetterError, Head, NetworkConfig};
 use cocoon_lite::{AccountId, BlockIdExt, answers, queries};
 use cocoon_protocol::StdAddr;
 use tycho_types::boc::Boc;
-use tycho_types::cell::{Cell, CellBuilder, Lazy, UsageTree, UsageTreeMode};
+use tycho_types::cell::{Cell, CellBuilder, HashBytes, Lazy, UsageTree, UsageTreeMode};
 use tycho_types::error::Error;
 use tycho_types::merkle::MerkleProof;
 use tycho_types::models::{OptionalAccount, ShardAccount, ShardStateUnsplit};
@@ -16,10 +19,17 @@ use super::answer::{Failure, Responder, address};
 use super::fault::Fault;
 use super::proof;
 use crate::block::Workchain;
+use crate::libraries::Libraries;
 use crate::view::Known;
 
 /// There is no code to run, as the C++ server says it.
 const NO_CODE: i32 = -256;
+
+/// What getters see besides their account.
+pub(crate) struct Surroundings {
+    pub config: Arc<NetworkConfig>,
+    pub libraries: Libraries,
+}
 
 /// An account as a block leaves it, with the proofs of it.
 struct Proven {
@@ -37,6 +47,19 @@ impl Responder<'_> {
         account: &AccountId,
         pruned: bool,
     ) -> Result<answers::AccountState, Failure> {
+        let reference = self.find(id)?;
+        if reference.id.is_masterchain() && !matches!(account.workchain, -1 | 0) {
+            // As the C++ server says that there is no such workchain: with a block that is none.
+            let shardblk = BlockIdExt {
+                workchain: i32::MIN,
+                shard: 0,
+                seqno: 0,
+                root_hash: HashBytes::ZERO,
+                file_hash: HashBytes::ZERO,
+            };
+            let shard_proof = self.shard_proof(&reference)?;
+            return Ok(answers::AccountState { id: id.clone(), shardblk, shard_proof, proof: vec![], state: vec![] });
+        }
         let proven = self.proven(id, account)?;
         let mut state = vec![];
         if let Some(entry) = &proven.entry
@@ -87,7 +110,7 @@ impl Responder<'_> {
         let wrong = |what: &str, why: &dyn std::fmt::Display| Failure::Protocol(format!("{what}: {why}"));
         let mut args = vec![];
         if !query.params.is_empty() {
-            let cell = Boc::decode(&query.params).map_err(|e| wrong("the arguments", &e))?;
+            let cell = read_cell(&query.params).map_err(|e| wrong("the arguments", &e))?;
             let stack: Stack = cell.parse().map_err(|e| wrong("the arguments", &e))?;
             for item in &stack.items {
                 args.push(from_vm(item).map_err(|e| wrong("an argument", &e))?);
@@ -97,21 +120,32 @@ impl Responder<'_> {
         let at = Head { seqno: shard.id.seqno, utime: shard.utime, lt: shard.end_lt };
         let account = AccountSnapshot::from_state(proven.address.clone(), entry, at)
             .map_err(|e| Failure::Broken(e.to_string()))?;
-        let config: &NetworkConfig = &self.view.config;
+        let around = self.surroundings(shard.id.seqno)?;
         let method = u32::try_from(query.method_id)
             .map_err(|_| Failure::Protocol(format!("no method can have the number {}", query.method_id)))?;
-        match run_method(&account, config, "by number", method, &args) {
-            Ok(output) => {
-                let items = output.stack.iter().map(to_vm).collect::<Result<Vec<_>, _>>();
+        match run_method(&account, &around.config, &around.libraries, "by number", method, &args) {
+            Ok(run) => {
+                let items = run.stack.iter().map(to_vm).collect::<Result<Vec<_>, _>>();
                 let items = items.map_err(|e| wrong("a result", &e))?;
-                Ok((0, Boc::encode(CellBuilder::build_from(Stack::with_items(items))?)))
-            }
-            Err(GetterError::Exit { exit_code, .. }) => {
-                Ok((exit_code, Boc::encode(CellBuilder::build_from(Stack::with_items(vec![]))?)))
+                Ok((run.exit_code, Boc::encode(CellBuilder::build_from(Stack::with_items(items))?)))
             }
             Err(GetterError::NoCode { .. }) => Ok((NO_CODE, vec![])),
             Err(e) => Err(Failure::Broken(e.to_string())),
         }
+    }
+
+    /// What getters see besides their account, after the masterchain block with this number.
+    pub fn surroundings(&self, seqno: u32) -> Result<Surroundings, Failure> {
+        let state = self.state(&self.numbered(Workchain::Master, seqno)?)?.parse::<ShardStateUnsplit>()?;
+        let params = state.load_custom()?.ok_or(Error::InvalidData)?.config.params;
+        let root = params.as_dict().root().clone().unwrap_or_default();
+        let newest = &self.view.config;
+        let config = if newest.params().as_dict().root().as_ref() == Some(&root) {
+            newest.clone()
+        } else {
+            Arc::new(NetworkConfig::from_cell(root).map_err(|e| Failure::Broken(e.to_string()))?)
+        };
+        Ok(Surroundings { config, libraries: state.libraries })
     }
 
     /// Finds an account as a block of its own chain, or a masterchain block, leaves it.

@@ -3,12 +3,13 @@
 use cocoon_lite::{answers, queries, types};
 use tycho_types::boc::Boc;
 use tycho_types::error::Error;
-use tycho_types::models::Block;
+use tycho_types::models::{Block, ShardStateUnsplit};
 
 use super::answer::{Failure, Responder};
 use super::fault::Fault;
 use super::proof;
 use crate::block::Workchain;
+use crate::blocks::validator::Validators;
 use crate::view::Known;
 
 /// An answer has at most so many steps; the client asks again from the last.
@@ -72,10 +73,9 @@ impl Responder<'_> {
         } else {
             proof::master_block(&from.root, |extra| whole(&extra.config.as_ref().ok_or(Error::InvalidData)?.params))?
         };
-        let validator = self.view.validator;
-        let mut signature = validator.sign(&to.id).to_vec();
+        let mut signatures = self.signatures(to)?;
         if self.fault == Some(Fault::ForgeSignature)
-            && let Some(byte) = signature.first_mut()
+            && let Some(byte) = signatures.signatures.first_mut().and_then(|first| first.signature.first_mut())
         {
             *byte ^= 1;
         }
@@ -85,12 +85,21 @@ impl Responder<'_> {
             to: to.id.into(),
             dest_proof: Boc::encode(proof::header(&to.root)?),
             config_proof: Boc::encode(config),
-            signatures: types::SignatureSet::Ordinary(types::SignatureSetOrdinary {
-                validator_set_hash: validator.hash_short(),
-                catchain_seqno: 0,
-                signatures: vec![types::Signature { node_id_short: validator.node_id(), signature }],
-            }),
+            signatures: types::SignatureSet::Ordinary(signatures),
         }))
+    }
+
+    /// The signatures under a masterchain block: of the session that its header names, by the set in the key block before it.
+    pub fn signatures(&self, known: &Known) -> Result<types::SignatureSetOrdinary, Failure> {
+        let info = known.root.parse::<Block>()?.load_info()?;
+        let key = self.numbered(Workchain::Master, info.prev_key_block_seqno)?;
+        let config = if key.id.seqno == 0 {
+            key.root.parse::<ShardStateUnsplit>()?.load_custom()?.ok_or(Error::InvalidData)?.config
+        } else {
+            let custom = key.root.parse::<Block>()?.load_extra()?.load_custom()?;
+            custom.and_then(|custom| custom.config).ok_or(Error::InvalidData)?
+        };
+        Ok(Validators::new(&config.params, info.gen_catchain_seqno)?.sign(&known.id)?)
     }
 
     fn back(&self, from: &Known, to: &Known) -> Result<types::BlockLink, Failure> {

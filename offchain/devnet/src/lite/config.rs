@@ -1,14 +1,18 @@
 //! The configuration, libraries, and who made blocks.
 
+use std::collections::BTreeSet;
+
+use cocoon_chain::getter::MAX_LIBRARIES;
 use cocoon_lite::types::LibraryEntry;
 use cocoon_lite::{BlockIdExt, answers, queries};
 use tycho_types::boc::Boc;
-use tycho_types::cell::HashBytes;
+use tycho_types::cell::{CellBuilder, HashBytes};
 use tycho_types::error::Error;
 use tycho_types::models::{BlockchainConfigParams, ShardStateUnsplit};
 
 use super::answer::{Failure, Responder};
 use super::chain_proof::previous_key;
+use super::fault::Fault;
 use super::proof;
 use crate::block::Workchain;
 use crate::libraries::Libraries;
@@ -23,9 +27,13 @@ const WITH_ACCOUNTS: u32 = 64;
 /// What else of the configuration: bit, and parameters.
 const WITH_PARAMS: [(u32, &[u32]); 4] = [(16, &[28, 32, 33, 34, 35, 36, 37]), (32, &[31]), (256, &[12]), (512, &[8])];
 
-/// A question may name so many parameters, and so many libraries.
+/// A question may name so many parameters.
 const MAX_PARAMS: usize = 16_384;
-const MAX_LIBRARIES: usize = 16;
+
+/// Who publishes a library is to be proven too, for the first of them; and the library itself is not needed.
+const WITH_PUBLISHERS: u32 = 1;
+const WITHOUT_DATA: u32 = 2;
+const MAX_PUBLISHERS: usize = 16;
 
 /// An answer has the counters of at most so many validators.
 const MAX_VALIDATORS: usize = 1000;
@@ -88,9 +96,10 @@ impl Responder<'_> {
     }
 
     pub fn libraries(&self, query: &queries::GetLibraries) -> Result<answers::LibraryResult, Failure> {
-        bounded("libraries", query.library_list.len(), MAX_LIBRARIES)?;
         let state = self.state(&self.head()?)?.parse::<ShardStateUnsplit>()?;
-        Ok(answers::LibraryResult { result: found(&state.libraries, &query.library_list)? })
+        let mut result = found(&state.libraries, &wanted(&query.library_list))?;
+        self.forge(&mut result)?;
+        Ok(answers::LibraryResult { result })
     }
 
     pub fn libraries_with_proof(
@@ -98,15 +107,25 @@ impl Responder<'_> {
         query: &queries::GetLibrariesWithProof,
     ) -> Result<answers::LibraryResultWithProof, Failure> {
         let known = self.find_master(&query.id)?;
-        bounded("libraries", query.library_list.len(), MAX_LIBRARIES)?;
+        let wanted = wanted(&query.library_list);
         let state = self.state(&known)?;
         let data_proof = proof::state(&state, |state| {
-            for library in &query.library_list {
-                state.libraries.get(library)?;
+            for hash in &wanted {
+                if let Some(library) = state.libraries.get(hash)?
+                    && query.mode & WITH_PUBLISHERS != 0
+                {
+                    for publisher in library.publishers.iter().take(MAX_PUBLISHERS) {
+                        publisher?;
+                    }
+                }
             }
             Ok(())
         })?;
-        let result = found(&state.parse::<ShardStateUnsplit>()?.libraries, &query.library_list)?;
+        let mut result = found(&state.parse::<ShardStateUnsplit>()?.libraries, &wanted)?;
+        self.forge(&mut result)?;
+        if query.mode & WITHOUT_DATA != 0 {
+            result.iter_mut().for_each(|entry| entry.data.clear());
+        }
         let state_proof = if known.id.seqno == 0 { vec![] } else { Boc::encode(proof::header(&known.root)?) };
         Ok(answers::LibraryResultWithProof {
             id: query.id.clone(),
@@ -115,6 +134,16 @@ impl Responder<'_> {
             state_proof,
             data_proof: Boc::encode(data_proof),
         })
+    }
+
+    /// Gives another cell for each library, if that is what is wrong with the server.
+    fn forge(&self, result: &mut [LibraryEntry]) -> Result<(), Failure> {
+        if matches!(self.fault, Some(Fault::ForgeState | Fault::ForgeProof)) {
+            for entry in result {
+                entry.data = Boc::encode(CellBuilder::build_from(entry.hash)?);
+            }
+        }
+        Ok(())
     }
 
     pub fn validator_stats(&self, query: &queries::GetValidatorStats) -> Result<answers::ValidatorStats, Failure> {
@@ -150,8 +179,13 @@ impl Responder<'_> {
     }
 }
 
+/// The libraries that are looked for: as in the C++ server, of more than it gives at once only the first ones.
+fn wanted(list: &[HashBytes]) -> BTreeSet<HashBytes> {
+    list.iter().take(MAX_LIBRARIES).copied().collect()
+}
+
 /// Those of the libraries that there are.
-fn found(libraries: &Libraries, wanted: &[HashBytes]) -> Result<Vec<LibraryEntry>, Error> {
+fn found(libraries: &Libraries, wanted: &BTreeSet<HashBytes>) -> Result<Vec<LibraryEntry>, Error> {
     let mut result = vec![];
     for hash in wanted {
         if let Some(library) = libraries.get(hash)? {

@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use cocoon_chain::cells::read_cell;
 use cocoon_lite::frame::{Answered, AuthentificationNonce, Pong};
 use cocoon_lite::queries::WaitMasterchainSeqno;
 use cocoon_lite::{Answer, Connection, ConnectionError, Frame, Query, ServerKey, answers, unwrap_query};
@@ -11,7 +12,6 @@ use sha2::{Digest, Sha256};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::{AbortHandle, JoinSet};
-use tycho_types::boc::Boc;
 
 use super::answer::Failure;
 use super::fault::Fault;
@@ -188,7 +188,7 @@ async fn try_respond(shared: &Shared, fault: Option<Fault>, bytes: &[u8]) -> Res
     }
     let query = request.query.map_err(|e| Failure::Protocol(format!("unknown question: {e}")))?;
     if let Query::SendMessage(query) = &query {
-        let message = Boc::decode(&query.body).map_err(|e| Failure::Protocol(format!("no bag of cells: {e}")))?;
+        let message = read_cell(&query.body).map_err(|e| Failure::Protocol(format!("no bag of cells: {e}")))?;
         shared.devnet.take(message).await?;
         return Ok(answers::SendMsgStatus { status: 1 }.into());
     }

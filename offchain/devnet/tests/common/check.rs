@@ -5,15 +5,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use cocoon_chain::{Cell, Chain};
 use cocoon_devnet::Devnet;
 use cocoon_devnet::block::Workchain;
-use cocoon_devnet::blocks::validator::Validator;
+use cocoon_devnet::blocks::validator::Validators;
 use cocoon_devnet::view::Known;
 use cocoon_protocol::{Nano, NodePublicKey, Signature};
 use tycho_types::boc::Boc;
 use tycho_types::cell::{CellBuilder, HashBytes, Load};
 use tycho_types::dict::{AugDict, RawDict};
 use tycho_types::models::{
-    Block, BlockExtra, BlockInfo, CurrencyCollection, InMsg, MsgEnvelope, MsgInfo, OutMsg, PrevBlockRef, ShardAccounts,
-    ShardIdent, ShardStateUnsplit, Transaction, ValueFlow,
+    Block, BlockExtra, BlockInfo, ConfigParam34, CurrencyCollection, InMsg, MsgEnvelope, MsgInfo, OutMsg, PrevBlockRef,
+    ShardAccounts, ShardIdent, ShardStateUnsplit, Transaction, ValueFlow,
 };
 
 /// A message queue, from the state: place to envelope.
@@ -347,13 +347,31 @@ fn check_pair(base: &Opened, master: &Opened, before: &[Known]) {
     assert!(workchains.get(0).unwrap().is_some());
 
     // Signed by the set in force.
-    let validator = Validator::new(&in_state.config).unwrap();
+    let before = before.last().unwrap().state.as_ref().unwrap().parse::<ShardStateUnsplit>().unwrap();
+    let before = before.load_custom().unwrap().unwrap();
+    let number = before.validator_info.catchain_seqno;
+    let validators = Validators::new(&before.config.params, number).unwrap();
+    assert_eq!(before.validator_info.validator_list_hash_short, validators.hash_short(true));
     for info in [&base.info, &master.info] {
-        assert_eq!(info.gen_validator_list_hash_short, validator.hash_short());
+        let hash = validators.hash_short(info.shard.is_masterchain());
+        assert_eq!((info.gen_validator_list_hash_short, info.gen_catchain_seqno), (hash, number));
     }
-    let key = NodePublicKey::from_bytes(&validator.public_key().0).unwrap();
+    let set = before.config.params.get::<ConfigParam34>().unwrap().unwrap();
     let signed = Block::build_data_for_sign(&master.known.id);
-    key.verify_bytes(&signed, &Signature(validator.sign(&master.known.id))).unwrap();
+    let mut weight = 0;
+    for signature in validators.sign(&master.known.id).unwrap().signatures {
+        let by = set.list.iter().find(|one| {
+            let key = NodePublicKey::from_bytes(&one.public_key.0).unwrap();
+            let bytes = signature.signature.clone().try_into().unwrap();
+            key.verify_bytes(&signed, &Signature(bytes)).is_ok()
+        });
+        weight += by.expect("one of the set signed").weight;
+    }
+    assert!(weight * 3 > set.total_weight * 2);
+    // A session ends with a key block.
+    let after = in_state.validator_info;
+    assert!(after.nx_cc_updated >= in_block.config.is_some());
+    assert_eq!(after.catchain_seqno, number + u32::from(after.nx_cc_updated));
 
     // What the basechain sent up is either taken at once or still waits in its queue; what it took from the masterchain is
     // gone from there.

@@ -2,6 +2,7 @@
 #![allow(dead_code)]
 
 pub mod check;
+pub mod face;
 
 use cocoon_chain::{Cell, Chain, OutMessage, StateInit, Wallet, WalletVersion};
 use cocoon_devnet::{Devnet, ManualClock, Settings};
@@ -15,7 +16,7 @@ pub const START: UnixSeconds = UnixSeconds(1_760_000_000);
 /// A network in memory that makes blocks only when something happens, and its clock.
 pub async fn network() -> (Devnet, ManualClock) {
     let clock = ManualClock::new(START);
-    let settings = Settings { folder: None, clock: Box::new(clock.clone()), tick: None, network: None };
+    let settings = Settings { folder: None, clock: Box::new(clock.clone()), tick: None, ..Settings::default() };
     (Devnet::start(settings).await.unwrap(), clock)
 }
 
@@ -80,4 +81,25 @@ pub fn perpetual() -> (StateInit, StdAddr) {
     // NEWC; 16 PUSHINT, SWAP, 6 STU: no bounce, no sender; MYADDR, STSLICER; 0 PUSHINT, STGRAMS;
     // 0 PUSHINT, SWAP, 107 STU: nothing else; ENDC; 64 PUSHINT: all that came; SENDRAWMSG
     contract("c8801001cb05f828cf1670fa027001cb6ac98040fb00", 0)
+}
+
+/// A bag of cells written by hand: each refers to the next one, and the last to none.
+pub fn deep_bag(count: u32) -> Vec<u8> {
+    let mut cells = vec![];
+    for index in 0..count {
+        if index + 1 < count {
+            cells.extend([1, 0]);
+            cells.extend(&(index + 1).to_be_bytes()[1..]);
+        } else {
+            cells.extend([0, 0]);
+        }
+    }
+    // Sizes of numbers, then the number of cells, of roots and of absent ones, the size, and the root.
+    let mut bytes = vec![0xb5, 0xee, 0x9c, 0x72, 3, 4];
+    bytes.extend(&count.to_be_bytes()[1..]);
+    bytes.extend([0, 0, 1, 0, 0, 0]);
+    bytes.extend((cells.len() as u32).to_be_bytes());
+    bytes.extend([0, 0, 0]);
+    bytes.extend(cells);
+    bytes
 }

@@ -33,7 +33,10 @@ async fn two_honest_nodes_know_each_other() {
     let (dialled, (from, accepted)) = tokio::join!(world.worker.connect(listener.addr(), &expect), listener.accept());
     let (dialled, accepted) = (dialled.unwrap(), accepted.unwrap());
     assert_eq!(dialled.peer().node_key, NodeKey::from_seed(&[2; 32]).public());
-    assert_eq!((dialled.peer().role, dialled.peer().image), (Role::Proxy, image_id(&image(Role::Proxy))));
+    assert_eq!(
+        (dialled.peer().role, dialled.peer().domain.unwrap().image),
+        (Role::Proxy, image_id(&image(Role::Proxy)))
+    );
     assert_eq!(accepted.peer().node_key, NodeKey::from_seed(&[3; 32]).public());
     assert_eq!((accepted.remote(), dialled.remote()), (Some(from), Some(listener.addr())));
     assert_eq!(dialled.exporter(), accepted.exporter());

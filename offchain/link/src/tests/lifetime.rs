@@ -33,7 +33,7 @@ async fn attack_60_a_revoked_image_loses_its_live_links_with_the_reason() {
 async fn attack_65_a_banned_platform_loses_its_live_links() {
     let world = World::new();
     let (worker, proxy) = world.linked().await;
-    let platform = proxy.peer().platform;
+    let platform = proxy.peer().domain.unwrap().platform;
     world.change(|p| p.ban_platform(platform));
     assert_eq!(soon(proxy.closed()).await, LinkError::Revoked { reason: AttestError::PlatformBanned { platform } });
     soon(worker.closed()).await;

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
 mod bench;
+mod client;
 mod handshake;
 mod lifetime;
 mod proof;
@@ -105,7 +106,7 @@ impl World {
         let vendor = Arc::new(Simulator::from_seed(&[1; 32]).unwrap());
         let mut policy = Policy::new(GlobalId::DEVNET);
         policy.allow_root(vendor.root());
-        for role in [Role::Client, Role::Proxy, Role::Worker] {
+        for role in [Role::Proxy, Role::Worker] {
             policy.allow_image(role, image_id(&image(role)), ImageWindow::ALWAYS);
         }
         let policy = PolicyHandle::new(policy);
@@ -130,6 +131,10 @@ impl World {
 
     /// Somebody with another identity, the worker's view of the chain, and a machine like that of the identity's role.
     fn stranger(&self, identity: Identity) -> Endpoint {
+        if identity.claims().role == Role::Client {
+            let verifier = self.worker.verifier().clone();
+            return Endpoint::client(IdentityHandle::new(identity), verifier, LinkConfig::default());
+        }
         let quoter = quoter(&self.vendor, identity.claims().role);
         self.stranger_on(quoter, identity)
     }
@@ -146,13 +151,19 @@ impl World {
         let now = Arc::new(move || UnixSeconds(time.load(Ordering::Relaxed)));
         let verifier = Arc::new(Verifier::new(self.policy.clone(), collateral, now));
         let quoter = quoter(&self.vendor, role);
-        let identity = IdentityHandle::new(issue(&quoter, role, seed));
+        let identity = IdentityHandle::new(self.issue(role, seed));
         let config = LinkConfig { timer: self.time.clone(), proof_interval: Duration::MAX, ..LinkConfig::default() };
-        Endpoint::new(identity, Arc::new(quoter), verifier, config)
+        match role {
+            Role::Client => Endpoint::client(identity, verifier, config),
+            Role::Proxy | Role::Worker => Endpoint::new(identity, Arc::new(quoter), verifier, config),
+        }
     }
 
     fn issue(&self, role: Role, seed: u8) -> Identity {
-        issue(&quoter(&self.vendor, role), role, seed)
+        match role {
+            Role::Client => client(seed),
+            Role::Proxy | Role::Worker => issue(&quoter(&self.vendor, role), role, seed),
+        }
     }
 
     /// A worker's link and the proxy's end of it, in memory.
@@ -174,6 +185,11 @@ fn quoter(vendor: &Simulator, role: Role) -> SimQuoter {
 fn issue(quoter: &SimQuoter, role: Role, seed: u8) -> Identity {
     let request = IdentityRequest::new(role, GlobalId::DEVNET, NOW);
     issue_identity(quoter, &NodeKey::from_seed(&[seed; 32]), &request).unwrap()
+}
+
+fn client(seed: u8) -> Identity {
+    let request = IdentityRequest::new(Role::Client, GlobalId::DEVNET, NOW);
+    issue_client_identity(&NodeKey::from_seed(&[seed; 32]), &request).unwrap()
 }
 
 fn pipe() -> (DuplexStream, DuplexStream) {

@@ -92,8 +92,11 @@ async fn attack_63_a_peer_that_staples_what_came_before_its_revocation() {
     );
     // Whoever reaches nobody and has met an honest peer since knows better too, for the day and after it.
     let offline = world.node(Role::Proxy, 2, offline());
-    let client = world.node(Role::Client, 4, published(&world, UnixSeconds(NOW.0 - 1)));
-    soon(meet(&client, &Expect::role(Role::Proxy), &offline, &[Role::Client])).await.1.unwrap();
+    let machine = world.vendor.platform(77).unwrap().quoter(image(Role::Worker));
+    let (identity, knows) = (issue(&machine, Role::Worker, 4), published(&world, UnixSeconds(NOW.0 - 1)));
+    let verifier = world.node(Role::Worker, 4, knows).verifier().clone();
+    let honest = Endpoint::new(IdentityHandle::new(identity), Arc::new(machine), verifier, LinkConfig::default());
+    workers_link(&honest, &offline).await.1.unwrap();
     let error = refused(workers_link(&worker, &offline).await.1);
     assert!(matches!(&error, LinkError::Attestation { reason: AttestError::QuoteRejected { .. } }), "{error}");
 }
