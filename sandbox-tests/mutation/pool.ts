@@ -18,8 +18,8 @@ export type PoolOptions = {
     budget?: number;
 };
 
-/** A compiler keeps all that it ever compiled in tables: a fresh process after so many mutants. */
-const LIFETIME = 150;
+/** A compiler keeps all that it ever compiled, and each of its virtual machines, for some 40 MB: a fresh process after so many mutants. */
+const LIFETIME = 40;
 
 export async function tryAll(mutants: readonly Mutant[], opts: PoolOptions, report: (tried: Tried) => void): Promise<void> {
     const queue = [...mutants];
