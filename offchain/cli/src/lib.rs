@@ -14,6 +14,7 @@ pub mod devnet;
 pub mod exit;
 pub mod fault;
 pub mod image;
+mod input;
 pub mod key;
 pub mod log;
 pub mod model;

@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, bail};
 use cocoon_chain::light::Now;
 use cocoon_chain::{GlobalConfig, LightClient, LightSettings, StdAddr};
 use cocoon_protocol::UnixSeconds;
@@ -25,7 +25,7 @@ use serde_json::{Map, Value, json};
 
 use crate::args::Address;
 use crate::exit::Usage;
-use crate::secrets;
+use crate::{input, secrets};
 
 /// Most bytes of a network file or a global configuration: mainnet's has some 30 KB.
 const MAX_BYTES: u64 = 4 << 20;
@@ -119,10 +119,7 @@ impl NetworkFile {
 }
 
 fn read_json(path: &Path) -> Result<Value> {
-    let size = std::fs::metadata(path).with_context(|| format!("reading {}", path.display()))?.len();
-    ensure!(size <= MAX_BYTES, "{} has {size} bytes; at most {MAX_BYTES} are read", path.display());
-    let text = std::fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
-    serde_json::from_str(&text).with_context(|| format!("{} is no JSON", path.display()))
+    serde_json::from_str(&input::text(path, MAX_BYTES)?).with_context(|| format!("{} is no JSON", path.display()))
 }
 
 /// For how long a network is tried before its absence is reported.

@@ -6,8 +6,9 @@ use anyhow::{Context, Result};
 use cocoon_gpu::{Chain, DeviceEvidence, GpuPolicy, MAX_CHAIN, MAX_REPORT, VerifiedDevice};
 use cocoon_protocol::{Hash256, UnixSeconds};
 
+use super::read_bytes;
 use super::words::{Line, Verdict, with_rules};
-use super::{read, read_bytes};
+use crate::input;
 use crate::network::wall_clock;
 use crate::report::Report;
 
@@ -37,12 +38,12 @@ impl Gpu {
     pub(super) fn run(&self) -> Result<Report> {
         let policy = match &self.policy {
             None => GpuPolicy::genuine_device(),
-            Some(path) => serde_json::from_slice(&read(path, MAX_POLICY)?)
+            Some(path) => serde_json::from_slice(&input::bytes(path, MAX_POLICY)?)
                 .with_context(|| format!("{} is no policy for GPUs", path.display()))?,
         };
         let limit = |bytes: usize| u64::try_from(bytes).unwrap_or(u64::MAX);
         let report = read_bytes(&self.report, limit(MAX_REPORT))?;
-        let chain = Chain::from_pem(&read(&self.certificates, limit(MAX_CHAIN))?)
+        let chain = Chain::from_pem(&input::bytes(&self.certificates, limit(MAX_CHAIN))?)
             .with_context(|| format!("in {}", self.certificates.display()))?;
         let now = self.at.map_or_else(wall_clock, UnixSeconds);
         // What is not genuine has no facts to show; its one reason is the error.

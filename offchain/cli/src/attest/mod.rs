@@ -9,8 +9,9 @@ mod words;
 
 use std::path::Path;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::Result;
 
+use crate::input;
 use crate::report::Report;
 use crate::session::{Common, Session};
 
@@ -41,17 +42,9 @@ pub(crate) async fn run(args: &Args, session: &mut Session) -> Result<Report> {
     }
 }
 
-/// Reads a file of evidence, which is never large.
-fn read(path: &Path, limit: u64) -> Result<Vec<u8>> {
-    let about = || format!("reading {}", path.display());
-    let size = std::fs::metadata(path).with_context(about)?.len();
-    ensure!(size <= limit, "{} has {size} bytes; at most {limit} are read", path.display());
-    std::fs::read(path).with_context(about)
-}
-
 /// Reads a file that holds bytes, or their hexadecimal digits.
 fn read_bytes(path: &Path, limit: u64) -> Result<Vec<u8>> {
-    let bytes = read(path, limit.saturating_mul(2).saturating_add(2))?;
+    let bytes = input::bytes(path, limit.saturating_mul(2).saturating_add(2))?;
     let digits = std::str::from_utf8(&bytes).ok().and_then(|text| hex::decode(text.trim()).ok());
     Ok(digits.unwrap_or(bytes))
 }

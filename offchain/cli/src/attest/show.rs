@@ -40,7 +40,8 @@ impl Show {
         Ok(with_rules("the node's evidence", report, &lines))
     }
 
-    /// The step after TLS, which any client may ask for: a quote and a signature of the node key over this very connection (docs/protocol.md P1.2).
+    /// The step after TLS, which any client may ask for: a quote and a signature of the node key over this very connection
+    /// (docs/protocol.md P1.2).
     async fn fresh_quote(&self, appraisal: &Appraisal, terms: &Terms) -> Result<Line> {
         let line = |outcome, detail: &str| Line { rule: "fresh_quote", outcome, detail: detail.to_owned() };
         let (Some(claims), Some(collateral)) = (&appraisal.claims, &terms.collateral) else {

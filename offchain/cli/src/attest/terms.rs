@@ -7,8 +7,8 @@ use cocoon_attest::{Collateral, ImageDemand, Policy};
 use cocoon_node::RegistryView;
 use cocoon_protocol::{GlobalId, Role, UnixSeconds};
 
-use super::read;
 use crate::args::entry::RoleArg;
+use crate::input;
 use crate::network::wall_clock;
 use crate::session::Session;
 
@@ -50,14 +50,14 @@ impl TermsArgs {
 
     pub(super) async fn read(&self, session: &mut Session) -> Result<Terms> {
         let collateral = self.collateral.as_ref().map(|path| {
-            let json = read(path, MAX_BYTES)?;
+            let json = input::bytes(path, MAX_BYTES)?;
             Collateral::from_json(&json).with_context(|| format!("in {}", path.display()))
         });
         let image = self.role().map_or(ImageDemand::AnyRole, ImageDemand::Role);
         let given = self.at.map(UnixSeconds);
         let (policy, policy_from, image, now) = match &self.policy {
             Some(path) => {
-                let policy = Policy::from_json(&read(path, MAX_BYTES)?);
+                let policy = Policy::from_json(&input::bytes(path, MAX_BYTES)?);
                 let policy = policy.with_context(|| format!("in {}", path.display()))?;
                 let now = match given {
                     Some(now) => now,

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use cocoon_actions::dao::{Intent, Roots};
@@ -13,7 +13,7 @@ use tycho_types::boc::Boc;
 use tycho_types::cell::Cell;
 
 use crate::args::{Address, Ton};
-use crate::secrets;
+use crate::{input, secrets};
 
 const MAX_BYTES: u64 = 1 << 20;
 
@@ -30,10 +30,7 @@ struct ActionFile {
 /// Reads a list of actions.
 pub(crate) fn read(path: &Path, network: GlobalId) -> Result<Vec<Intent>> {
     let about = || format!("{} is no file with actions: [{{\"to\", \"value\", \"gas\", \"body\"}}, …]", path.display());
-    let size = std::fs::metadata(path).with_context(|| format!("reading {}", path.display()))?.len();
-    ensure!(size <= MAX_BYTES, "{} has {size} bytes; at most {MAX_BYTES} are read", path.display());
-    let text = std::fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
-    let actions: Vec<ActionFile> = serde_json::from_str(&text).with_context(about)?;
+    let actions: Vec<ActionFile> = serde_json::from_str(&input::text(path, MAX_BYTES)?).with_context(about)?;
     actions.iter().map(|action| action.intent(network).with_context(about)).collect()
 }
 
@@ -54,11 +51,7 @@ impl ActionFile {
 
 /// Reads one cell from a bag of cells.
 pub(crate) fn read_cell(path: &Path) -> Result<Cell> {
-    let about = || format!("reading {}", path.display());
-    let size = std::fs::metadata(path).with_context(about)?.len();
-    ensure!(size <= MAX_BYTES, "{} has {size} bytes; at most {MAX_BYTES} are read", path.display());
-    Boc::decode(std::fs::read(path).with_context(about)?)
-        .with_context(|| format!("{} is no bag of cells", path.display()))
+    Boc::decode(input::bytes(path, MAX_BYTES)?).with_context(|| format!("{} is no bag of cells", path.display()))
 }
 
 /// Writes what intents would do as a list of actions.

@@ -1,5 +1,6 @@
 //! What the registry tells its log, in words.
 
+use cocoon_actions::registry::Kind;
 use cocoon_protocol::Hash256;
 use cocoon_transparency::Entry;
 use cocoon_wrappers::generated::registry::{
@@ -40,12 +41,9 @@ pub(super) fn in_words(op: u32) -> String {
 
 /// The hash or key that it is about; none when it is about the registry as a whole.
 pub(super) fn about(entry: &Entry) -> Option<String> {
-    let kind = match entry.kind {
-        0 if entry.id == Hash256::default() => return None,
-        0 => "",
-        1 => "image ",
-        2 => "model ",
-        _ => "entry of an unknown kind ",
-    };
-    Some(format!("{kind}{}", entry.id))
+    match (entry.kind, Kind::from_code(entry.kind)) {
+        (0, _) => (entry.id != Hash256::default()).then(|| entry.id.to_string()),
+        (_, Some(kind)) => Some(format!("{kind} {}", entry.id)),
+        (other, None) => Some(format!("entry of unknown kind {other} {}", entry.id)),
+    }
 }

@@ -2,13 +2,13 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use cocoon_chain::GlobalConfig;
 use cocoon_receipt::{Bundle, MAX_BUNDLE, Trust, verify};
 
-use crate::exit;
 use crate::report::Report;
 use crate::session::{Common, Session};
+use crate::{exit, input};
 
 /// Arguments of `cocoon receipt`.
 #[derive(clap::Args)]
@@ -39,10 +39,8 @@ pub(crate) async fn run(args: &Args, session: &Session) -> Result<Report> {
             .context("reading the global configuration")?,
         registry: network.registry()?.clone(),
     };
-    let size = std::fs::metadata(file).with_context(|| format!("reading {}", file.display()))?.len();
-    ensure!(size <= MAX_BUNDLE as u64, "{} has {size} bytes, and a bundle has at most {MAX_BUNDLE}", file.display());
-    let bytes = std::fs::read(file).with_context(|| format!("reading {}", file.display()))?;
-    let bundle = Bundle::from_json(&bytes).with_context(|| format!("{} is no receipt bundle", file.display()))?;
+    let bundle = Bundle::from_json(&input::bytes(file, MAX_BUNDLE as u64)?)
+        .with_context(|| format!("{} is no receipt bundle", file.display()))?;
     let verdict = verify(&bundle, &trust).await;
     let receipt = &bundle.receipt.receipt;
     let checks = verdict.checks().iter().map(|check| {

@@ -4,12 +4,13 @@ use std::fmt::Display;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use cocoon_protocol::{Nano, Price};
 use serde::de::{DeserializeOwned, Error};
 use serde::{Deserialize, Deserializer};
 
 use crate::args::Ton;
+use crate::input;
 use crate::pay::Version;
 
 /// Most bytes of a file.
@@ -20,10 +21,7 @@ const MAX_BYTES: u64 = 64 << 10;
 /// # Errors
 /// Names the file, the line and what is wrong there.
 pub fn read<T: DeserializeOwned>(path: &Path) -> Result<T> {
-    let size = std::fs::metadata(path).with_context(|| format!("reading {}", path.display()))?.len();
-    ensure!(size <= MAX_BYTES, "{} has {size} bytes; a service's file has at most {MAX_BYTES}", path.display());
-    let text = std::fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
-    toml::from_str(&text).with_context(|| format!("in {}", path.display()))
+    toml::from_str(&input::text(path, MAX_BYTES)?).with_context(|| format!("in {}", path.display()))
 }
 
 /// The folder at which a file's paths begin.
