@@ -1,22 +1,10 @@
 // Models and the council at their edges: what mutation testing found that no other test looked at.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Cell } from '@ton/core';
-import { COUNCIL, Entry, Kind, REGISTRY_MIN_VALUE, RegistryErr, impersonate, registryAt } from '../support/dao';
+import { COUNCIL, Entry, Kind, RegistryErr } from '../support/dao';
 import { remove, revoke, scheduleImage, scheduleModel, suspend, suspension } from '../support/entries';
-import { DAY, Network, allOn, assertOk, ton } from '../support/network';
-import { place } from '../support/placed';
-
-async function registry(council = { threshold: 2n, members: COUNCIL }) {
-    const net = await Network.create();
-    const governor = await net.wallet('governor');
-    const contract = await place(net, await registryAt(governor.address, { council, forged: { ready: true, revision: 1n } }), ton('100'));
-    const { address } = contract;
-    const says = (body: Cell) => impersonate(net, governor.address, address, body, REGISTRY_MIN_VALUE);
-    const takes = async (body: Cell) => void assertOk(allOn(await says(body), address)[0]);
-    const refuses = (code: number, body: Cell) => net.refused(address, code, () => says(body));
-    return { net, registry: contract, address, takes, refuses };
-}
+import { DAY } from '../support/network';
+import { registry } from '../support/registries';
 
 test('attack_42: what is in use is not approved once more; what is over is, and takes no second place', async () => {
     const { registry: contract, address, takes, refuses } = await registry();
@@ -49,14 +37,14 @@ test('what was removed is not there, and what is not there is neither revoked no
 });
 
 test('a council of which one is enough suspends by one signature; one without members by none', async () => {
-    const { net, registry: contract, address, takes, refuses } = await registry({ threshold: 1n, members: COUNCIL.slice(0, 1) });
+    const { net, registry: contract, address, takes, refuses } = await registry({}, { council: { threshold: 1n, members: COUNCIL.slice(0, 1) } });
     await takes(scheduleModel(9n));
     const validUntil = BigInt(net.now + DAY);
     const cell = suspension({ registry: address, kind: Kind.model, id: 9n, scheduledAt: BigInt(net.now), validUntil });
     await refuses(RegistryErr.notCouncil, suspend(Kind.model, 9n, validUntil, []));
     await takes(suspend(Kind.model, 9n, validUntil, [{ key: COUNCIL[0], cell }]));
     assert.equal(await contract.getModelStatus(9n), Entry.suspended);
-    const nobody = await registry({ threshold: 0n, members: [] });
+    const nobody = await registry({}, { council: { threshold: 0n, members: [] } });
     await nobody.takes(scheduleModel(9n));
     await nobody.refuses(RegistryErr.notCouncil, suspend(Kind.model, 9n, validUntil, []));
 });

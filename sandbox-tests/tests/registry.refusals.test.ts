@@ -1,29 +1,15 @@
 // What a registry refuses because a list is full or because it is not set up, on registries that were put on the chain as they are.
 import { test } from 'node:test';
 import { Cell, Dictionary } from '@ton/core';
-import { FormerCode, RegistryCounts, RegistryState, dictValueParserFormerCode } from '../build/Registry';
-import { Genesis, Kind, PARAMS, REGISTRY_MIN_VALUE, RegistryErr, impersonate, keys, registryAt } from '../support/dao';
+import { FormerCode, RegistryCounts, dictValueParserFormerCode } from '../build/Registry';
+import { Kind, PARAMS, REGISTRY_MIN_VALUE, RegistryErr, keys } from '../support/dao';
 import { lift, remove, revoke, scheduleImage, scheduleModel, setBan, setCodes, setCouncil, setGovernor, setMinTcb, setParams, setRebuildThreshold, setRebuilder, setRoot, setSuccessor, someCodes } from '../support/entries';
-import { DAY, Network, allOn, assertOk, ton } from '../support/network';
-import { place } from '../support/placed';
+import { DAY, Network, ton } from '../support/network';
 import { PROXY_FEE, registerBody } from '../support/proxies';
+import { At, registry } from '../support/registries';
 
 const BOND = PARAMS.minProxyBond;
 const names = (n: number) => Array.from({ length: n }, (_, i) => keys(`one of many ${i}`));
-
-async function registry(forged: Partial<RegistryState>, genesis: Genesis = {}) {
-    const net = await Network.create();
-    const governor = await net.wallet('governor');
-    const contract = await registryAt(governor.address, { ...genesis, forged: { ready: true, revision: 1n, ...forged } });
-    const { address } = await place(net, contract, ton('1000'));
-    const says = (body: Cell, value = REGISTRY_MIN_VALUE) => impersonate(net, governor.address, address, body, value);
-    // What the log would hear comes back: it is not there.
-    const takes = async (body: Cell, value?: bigint) => void assertOk(allOn(await says(body, value), address)[0]);
-    const refuses = async (code: number, body: Cell, value?: bigint) => void (await net.refused(address, code, () => says(body, value)));
-    return { net, address, governor, takes, refuses };
-}
-
-type At = Awaited<ReturnType<typeof registry>>;
 
 const counted = (counts: Partial<RegistryCounts>) =>
     registry({ counts: { $$type: 'RegistryCounts', images: 0n, models: 0n, proxies: 0n, roots: 0n, banned: 0n, ...counts } });
@@ -87,7 +73,7 @@ test('RG-2: before it is set up a registry hears nobody; afterwards its governor
     await early.refuses(RegistryErr.notReady, Cell.EMPTY);
     const proxy = registerBody(early.address, early.governor.address, { key: 'proxy' });
     await early.refuses(RegistryErr.notReady, proxy, BOND + PROXY_FEE + REGISTRY_MIN_VALUE);
-    const ready = await registry({});
+    const ready = await registry();
     const thief = await ready.net.wallet('thief');
     for (const body of bodies(ready)) {
         await ready.refuses(RegistryErr.lowValue, body, REGISTRY_MIN_VALUE - 1n);
