@@ -323,7 +323,8 @@ impl PayeeBooks {
     /// The payer pays for a request: [`PayeeBooks::authorise`] and [`PayeeBooks::accept`] in one.
     ///
     /// Vouchers of different requests overtake each other. One that was signed before others were billed may promise less
-    /// than is billed by now: that is no fault as long as later ones cover the request.
+    /// than is billed by now: that is no fault as long as later ones cover the request, be they on the disk yet or not. The request
+    /// waits for the one that does.
     pub fn pay(
         &mut self,
         id: RequestId,
@@ -333,17 +334,26 @@ impl PayeeBooks {
     ) -> Result<u64, AcceptError> {
         self.authorise(id, amount);
         match self.accept(signed, now) {
-            Err(AcceptError::BelowBilled { .. }) if self.covers_all_authorised(id) => {
+            Err(below @ AcceptError::BelowBilled { .. }) => {
+                let version = self.covering_all_authorised(id).ok_or(below)?;
                 signed.verify(&self.fixed.terms.payer_key)?;
-                Ok(self.durable)
+                Ok(version)
             }
             other => other,
         }
     }
 
-    fn covers_all_authorised(&mut self, id: RequestId) -> bool {
-        let covered = self.covered(id);
-        self.in_flight.get(&id).is_some_and(|request| covered >= request.authorised)
+    /// The version that must be durable for a request to be covered as far as its payer allows; none if no voucher goes so far.
+    fn covering_all_authorised(&self, id: RequestId) -> Option<u64> {
+        let request = self.in_flight.get(&id)?;
+        if request.granted >= request.authorised {
+            return Some(self.durable);
+        }
+        let others: Nano = self.in_flight.iter().filter(|(other, _)| **other != id).map(|(_, f)| f.granted).sum();
+        let needed = self.billed.saturating_add(others).saturating_add(request.authorised);
+        // Vouchers from before a settlement may promise more than there is now.
+        let enough = (needed <= self.deposit).then(|| self.vouchers.range(needed..));
+        enough.into_iter().flatten().map(|(_, (_, version))| *version).min()
     }
 
     /// How much a request may consume in sum: what its payer allows, as far as durable vouchers cover it beside everything

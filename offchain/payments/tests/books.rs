@@ -307,6 +307,23 @@ fn a_payment_that_was_overtaken_by_a_bill_is_no_fault() {
 }
 
 #[test]
+fn a_payment_that_was_overtaken_is_covered_by_a_later_one_that_is_not_on_the_disk_yet() {
+    let mut books = payee();
+    let [slow, other, quick] = [(); 3].map(|()| books.admit(nano(100)).unwrap());
+    // Signed in this order: 10 for the slow one, 20 for two, 40 for three. The first arrives last.
+    let version = books.pay(other, nano(10), &signed(20), NOW).unwrap();
+    books.durable(version);
+    let last = books.pay(quick, nano(20), &signed(40), NOW).unwrap();
+    // The quick one says what the voucher on the disk covers, and is billed.
+    books.consume(quick, nano(15)).unwrap();
+    books.finish(quick, nano(15), None).unwrap();
+    assert_eq!(books.pay(slow, nano(10), &signed(10), NOW).unwrap(), last, "the slow one waits for the last voucher");
+    assert!(books.consume(slow, nano(10)).is_err());
+    books.durable(last);
+    books.consume(slow, nano(10)).unwrap();
+}
+
+#[test]
 fn attack_28_a_bill_read_after_the_books_were_compared_does_not_count_twice() {
     let mut books = payer();
     let id = books.reserve(nano(50)).unwrap();
