@@ -2,11 +2,12 @@
 //!
 //! The state machines of `cocoon-payments` know nothing of time or disks. Here each channel's books sit behind a lock, and
 //! one writer makes the changes of all channels durable together: while one commit is on its way to the disk, everything
-//! that arrives waits for the next, so that many vouchers share one fsync.
+//! that arrives waits for the next, so that many vouchers share one fsync. What nobody waits for (an exact voucher that replaces a
+//! higher one, a bill that the payee can prove to us) lingers until somebody else's change comes, or [`LINGER`].
 
 use std::collections::HashMap;
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, mpsc};
+use std::time::{Duration, Instant};
 
 use cocoon_payments::{
     AcceptError, AdmitError, AuthoriseError, BillError, ConsumeError, Insufficient, PayeeBooks, PayerBooks,
@@ -15,9 +16,13 @@ use cocoon_payments::{
 use cocoon_protocol::frame::{Books, ChannelTerms, Frame, ToPayee};
 use cocoon_protocol::{CellError, Nano, NodeKey, SignedReceipt, SignedVoucher, StdAddr, UnixSeconds};
 use parking_lot::Mutex;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{oneshot, watch};
 
 use crate::wire::Wire;
+
+/// How long a change that nobody waits for may be kept back. A crash within that time costs nobody anything: a payer that forgot a
+/// bill is shown its own voucher for it (P2.3), and a payee that forgot an exact voucher gets the next one.
+const LINGER: Duration = Duration::from_millis(50);
 
 /// Something about a channel's books could not be done.
 #[derive(Debug, thiserror::Error)]
@@ -57,12 +62,14 @@ pub enum BooksError {
 /// The writer of a service's store.
 #[derive(Clone)]
 pub struct Ledger {
-    queue: mpsc::UnboundedSender<Write>,
+    queue: mpsc::Sender<Write>,
 }
 
 struct Write {
-    side: Side,
-    done: oneshot::Sender<Result<(), Arc<StoreError>>>,
+    /// Whose record; none to wait for what has come before.
+    side: Option<Side>,
+    /// Who waits, if anybody does.
+    done: Option<oneshot::Sender<Result<(), Arc<StoreError>>>>,
 }
 
 #[derive(Clone)]
@@ -74,14 +81,10 @@ enum Side {
 impl Ledger {
     /// Starts the writer on a blocking thread of the current runtime. It ends when the last channel is dropped.
     pub fn start(store: Arc<Store>) -> Self {
-        let (queue, mut writes) = mpsc::unbounded_channel::<Write>();
+        let (queue, writes) = mpsc::channel::<Write>();
         tokio::task::spawn_blocking(move || {
-            while let Some(first) = writes.blocking_recv() {
-                let mut batch = vec![first];
-                while let Ok(next) = writes.try_recv() {
-                    batch.push(next);
-                }
-                write_batch(&store, batch);
+            while let Ok(first) = writes.recv() {
+                write_batch(&store, batch(first, &writes));
             }
         });
         Self { queue }
@@ -100,10 +103,41 @@ impl Ledger {
         Arc::new(PayeeChannel { books: Mutex::new(books), changed, terms, address, ledger: self.clone() })
     }
 
+    /// Waits until everything that the books have said so far is on the disk.
+    pub async fn flush(&self) -> Result<(), BooksError> {
+        self.written(None).await
+    }
+
     async fn write(&self, side: Side) -> Result<(), BooksError> {
+        self.written(Some(side)).await
+    }
+
+    async fn written(&self, side: Option<Side>) -> Result<(), BooksError> {
         let (done, result) = oneshot::channel();
-        self.queue.send(Write { side, done }).map_err(|_| BooksError::Stopping)?;
+        self.queue.send(Write { side, done: Some(done) }).map_err(|_| BooksError::Stopping)?;
         result.await.map_err(|_| BooksError::Stopping)?.map_err(BooksError::Store)
+    }
+
+    /// The same for a change that nobody waits for.
+    fn write_soon(&self, side: Side) {
+        // A writer that is gone has told those who wait.
+        let _ = self.queue.send(Write { side: Some(side), done: None });
+    }
+}
+
+/// Everything that has arrived, as soon as somebody waits for it.
+fn batch(first: Write, writes: &mpsc::Receiver<Write>) -> Vec<Write> {
+    let lingering = Instant::now() + LINGER;
+    let mut urgent = first.done.is_some();
+    let mut batch = vec![first];
+    loop {
+        let next = match urgent {
+            true => writes.try_recv().ok(),
+            false => writes.recv_timeout(lingering.saturating_duration_since(Instant::now())).ok(),
+        };
+        let Some(next) = next else { return batch };
+        urgent |= next.done.is_some();
+        batch.push(next);
     }
 }
 
@@ -113,10 +147,11 @@ fn write_batch(store: &Store, batch: Vec<Write>) {
     let mut payees = HashMap::new();
     for write in &batch {
         match &write.side {
-            Side::Payer(channel) => {
+            None => {}
+            Some(Side::Payer(channel)) => {
                 payers.entry(channel.address.clone()).or_insert_with(|| channel.books.lock().record());
             }
-            Side::Payee(channel) => {
+            Some(Side::Payee(channel)) => {
                 payees
                     .entry(channel.address.clone())
                     .or_insert_with(|| (channel.clone(), channel.books.lock().record()));
@@ -126,15 +161,18 @@ fn write_batch(store: &Store, batch: Vec<Write>) {
     let payers: Vec<_> = payers.into_values().collect();
     let records: Vec<_> = payees.values().map(|(_, (_, record))| record.clone()).collect();
     let result = store.commit(&payers, &records).map_err(Arc::new);
-    if result.is_ok() {
-        for (channel, (version, _)) in payees.values() {
-            channel.books.lock().durable(*version);
-            channel.changed.send_modify(|n| *n += 1);
+    match &result {
+        Ok(()) => {
+            for (channel, (version, _)) in payees.values() {
+                channel.books.lock().durable(*version);
+                channel.changed.send_modify(|n| *n += 1);
+            }
         }
+        Err(error) => tracing::error!(%error, "books could not be written"),
     }
-    for write in batch {
+    for done in batch.into_iter().filter_map(|write| write.done) {
         // A caller that has gone away does not want to know.
-        let _ = write.done.send(result.clone());
+        let _ = done.send(result.clone());
     }
 }
 
@@ -215,10 +253,15 @@ impl Payment {
         self.channel.books.lock().authorised(self.id).unwrap_or_default()
     }
 
-    /// Agrees to the cost, makes it durable and returns the exact voucher (P3.6, P3.7).
+    /// Agrees to the cost and returns the exact voucher (P3.6, P3.7). Evidence in it is durable before it is signed: after a crash
+    /// lower counters would contradict it. A sum alone need not be, because the payee can prove it to us.
     pub async fn bill(self, cost: Nano) -> Result<SignedVoucher, BooksError> {
         let voucher = self.channel.books.lock().bill(self.id, cost)?;
-        self.channel.ledger.write(Side::Payer(self.channel.clone())).await?;
+        let side = Side::Payer(self.channel.clone());
+        match voucher.evidence {
+            Some(_) => self.channel.ledger.write(side).await?,
+            None => self.channel.ledger.write_soon(side),
+        }
         Ok(voucher.sign(&self.channel.key)?)
     }
 }
@@ -274,10 +317,13 @@ impl PayeeChannel {
         Ok(Earning { channel: self.clone(), id: Some(id) })
     }
 
-    /// Takes the exact voucher after an answer in (P3.7).
-    pub async fn accept_exact(self: &Arc<Self>, voucher: &SignedVoucher, now: UnixSeconds) -> Result<(), BooksError> {
+    /// Takes the exact voucher after an answer in (P3.7). It only lowers what may be claimed, so nobody waits until it is durable.
+    fn accept_exact(self: &Arc<Self>, voucher: &SignedVoucher, now: UnixSeconds) -> Result<(), BooksError> {
         let version = self.books.lock().accept_exact(voucher, now)?;
-        self.until_durable(version).await
+        if !self.books.lock().is_durable(version) {
+            self.ledger.write_soon(Side::Payee(self.clone()));
+        }
+        Ok(())
     }
 
     /// After an answer: waits for the payer's exact voucher until it ends the stream or patience does. Whatever is wrong
@@ -291,7 +337,7 @@ impl PayeeChannel {
         let exact = async {
             while let Ok(frame) = wire.recv().await {
                 if let ToPayee::Pay { voucher, .. } = frame
-                    && let Err(error) = self.accept_exact(&voucher, now()).await
+                    && let Err(error) = self.accept_exact(&voucher, now())
                 {
                     tracing::debug!(%error, "an exact voucher is refused");
                 }

@@ -254,6 +254,14 @@ impl Node {
         self.stop.cancel();
         self.tasks.close();
         self.tasks.wait().await;
+        self.flush().await;
+    }
+
+    /// Waits until everything that the books of channels have said so far is on the disk: the last thing that a service does.
+    pub async fn flush(&self) {
+        if let Err(error) = self.ledger.flush().await {
+            tracing::error!(%error, "the latest books are not on the disk");
+        }
     }
 
     /// All channels in which this node is paid.

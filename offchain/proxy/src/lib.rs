@@ -114,6 +114,7 @@ impl Proxy {
         over.cancel();
         self.tasks.close();
         self.tasks.wait().await;
+        self.node.flush().await;
     }
 
     /// The models that are served, with this proxy's prices.

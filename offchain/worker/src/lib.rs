@@ -128,6 +128,7 @@ impl Worker {
         }
         self.tasks.close();
         self.tasks.wait().await;
+        self.node.flush().await;
     }
 
     /// One session of [`Worker::serve`], from dialling to the end of the link and of the answers that went over it: the next session tells the proxy
