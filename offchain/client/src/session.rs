@@ -11,8 +11,9 @@ use cocoon_node::wire::Wire;
 use cocoon_node::{Node, ProxyEntry};
 use cocoon_protocol::frame::{Offer, SessionOpen, SessionReady, ToPayee, ToPayer};
 use cocoon_protocol::{Candidate, Fault, FaultCode, GlobalId, LogProof, NodePublicKey, Role, Tokens};
-use cocoon_seal::SealingPublicKey;
 use cocoon_seal::request::MAX_CANDIDATES;
+use cocoon_seal::{KnownKeys, SealingPublicKey};
+use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
@@ -34,6 +35,7 @@ pub(crate) struct Session {
     channel: Arc<PayerChannel>,
     offers: watch::Receiver<Vec<Offer>>,
     logged: Arc<Logged>,
+    keys: Mutex<KnownKeys>,
     _reader: AbortOnDropHandle<()>,
 }
 
@@ -83,7 +85,8 @@ impl Session {
                 sender.send_replace(offers);
             }
         });
-        Ok(Self { node, config, link, channel, offers, logged, _reader: AbortOnDropHandle::new(reader) })
+        let (keys, _reader) = (Mutex::default(), AbortOnDropHandle::new(reader));
+        Ok(Self { node, config, link, channel, offers, logged, keys, _reader })
     }
 
     /// True while the link lives.
@@ -238,8 +241,8 @@ impl Session {
     async fn check(&self, candidate: &Candidate) -> Result<(NodePublicKey, SealingPublicKey), Fault> {
         let worker = self.verify_worker(&candidate.evidence).await?;
         let (network, now) = (self.network(), self.node.now());
-        let key = SealingPublicKey::from_announcement(&candidate.announcement, &worker.node_key, network, now)
-            .map_err(|e| Fault::new(FaultCode::AttestationFailed, format!("a worker: {e}")))?;
+        let known = self.keys.lock().take(&candidate.announcement, &worker.node_key, network, now);
+        let key = known.map_err(|e| Fault::new(FaultCode::AttestationFailed, format!("a worker: {e}")))?;
         self.check_logged(&worker, &candidate.evidence).await?;
         Ok((worker.node_key, key))
     }

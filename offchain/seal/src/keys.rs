@@ -1,11 +1,16 @@
 //! A worker's key for the questions of one session.
 
+use std::collections::HashMap;
+
 use cocoon_protocol::{Announcement, GlobalId, NodeKey, NodePublicKey, SignedAnnouncement, UnixSeconds};
 use hpke::{Deserializable, Kem as _, Serializable};
 use rand::{CryptoRng, RngCore};
 use zeroize::Zeroize;
 
 use crate::{Kem, SealError};
+
+/// Most workers whose keys are remembered; what is forgotten is checked again.
+const KNOWN: usize = 256;
 
 /// Length of a public key in bytes.
 pub const PUBLIC_KEY_BYTES: usize = 1216;
@@ -65,12 +70,7 @@ impl SealingPublicKey {
         now: UnixSeconds,
     ) -> Result<Self, SealError> {
         let a = &signed.announcement;
-        if a.global_id != network {
-            return Err(SealError::Announcement("is for another network"));
-        }
-        if now > a.valid_until {
-            return Err(SealError::Announcement("is too old"));
-        }
+        in_force(a, network, now)?;
         signed.verify(worker).map_err(|_| SealError::Announcement("is not signed by the attested worker"))?;
         Self::from_bytes(&a.key)
     }
@@ -78,6 +78,46 @@ impl SealingPublicKey {
     /// The bytes.
     pub fn as_bytes(&self) -> &[u8] {
         &self.bytes
+    }
+}
+
+fn in_force(a: &Announcement, network: GlobalId, now: UnixSeconds) -> Result<(), SealError> {
+    if a.global_id != network {
+        return Err(SealError::Announcement("is for another network"));
+    }
+    if now > a.valid_until {
+        return Err(SealError::Announcement("is too old"));
+    }
+    Ok(())
+}
+
+/// Keys whose announcements were checked. A client seals every question to the same few, and the check costs as much as the sealing.
+#[derive(Default)]
+pub struct KnownKeys(HashMap<NodePublicKey, (SignedAnnouncement, SealingPublicKey)>);
+
+impl KnownKeys {
+    /// [`SealingPublicKey::from_announcement`], which looks at the signature of each announcement once.
+    pub fn take(
+        &mut self,
+        signed: &SignedAnnouncement,
+        worker: &NodePublicKey,
+        network: GlobalId,
+        now: UnixSeconds,
+    ) -> Result<SealingPublicKey, SealError> {
+        match self.0.get(worker) {
+            Some((known, key)) if known == signed => {
+                in_force(&signed.announcement, network, now)?;
+                Ok(key.clone())
+            }
+            _ => {
+                let key = SealingPublicKey::from_announcement(signed, worker, network, now)?;
+                if self.0.len() >= KNOWN {
+                    self.0.clear();
+                }
+                self.0.insert(*worker, (signed.clone(), key.clone()));
+                Ok(key)
+            }
+        }
     }
 }
 

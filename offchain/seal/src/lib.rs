@@ -29,7 +29,7 @@ mod random;
 #[cfg(test)]
 mod tests;
 
-pub use keys::{SealingKey, SealingPublicKey};
+pub use keys::{KnownKeys, SealingKey, SealingPublicKey};
 pub use request::{ClientKeys, SealedQuestion, WorkerKeys, open, seal};
 pub use response::{ChunkOpener, ChunkSealer};
 

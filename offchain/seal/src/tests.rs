@@ -6,7 +6,7 @@ use rand::SeedableRng;
 use rand::rngs::StdRng;
 
 use crate::request::{ClientKeys, SealedQuestion, open, seal};
-use crate::{ChunkOpener, ChunkSealer, SealError, SealingKey, SealingPublicKey};
+use crate::{ChunkOpener, ChunkSealer, KnownKeys, SealError, SealingKey, SealingPublicKey};
 
 const NET: GlobalId = GlobalId::DEVNET;
 const MODEL: ModelHash = ModelHash([3; 32]);
@@ -127,10 +127,16 @@ fn only_candidates_have_answers_that_open() {
 #[test]
 fn an_announcement_is_of_one_network_time_and_attested_worker() {
     let key = SealingKey::generate(&mut random());
-    let read = |signed: &_, worker: &NodeKey, net, now| {
-        SealingPublicKey::from_announcement(signed, &worker.public(), net, now).map(|key| key.as_bytes().to_vec())
-    };
     let signed = key.announce(NET, NOW, &node(1));
+    // To whoever has seen it before all of this applies as well.
+    let mut known = KnownKeys::default();
+    known.take(&signed, &node(1).public(), NET, NOW).unwrap();
+    let mut read = |signed: &_, worker: &NodeKey, net, now| {
+        let fresh = SealingPublicKey::from_announcement(signed, &worker.public(), net, now);
+        let known = known.take(signed, &worker.public(), net, now);
+        assert_eq!(fresh.is_ok(), known.is_ok(), "what was known before changes nothing");
+        fresh.and(known).map(|key| key.as_bytes().to_vec())
+    };
     assert_eq!(read(&signed, &node(1), NET, NOW).unwrap(), key.public().as_bytes());
     assert!(read(&signed, &node(2), NET, NOW).is_err(), "attack 68: another worker's");
     assert!(read(&signed, &node(1), GlobalId::MAINNET, NOW).is_err());
@@ -138,8 +144,9 @@ fn an_announcement_is_of_one_network_time_and_attested_worker() {
     let mut swapped = signed.clone();
     swapped.announcement.key = SealingKey::generate(&mut StdRng::seed_from_u64(9)).public().as_bytes().to_vec();
     assert!(read(&swapped, &node(1), NET, NOW).is_err(), "a proxy's own key in its place");
-    let short = cocoon_protocol::Announcement { key: vec![1; 9], ..signed.announcement }.sign(&node(1));
+    let short = cocoon_protocol::Announcement { key: vec![1; 9], ..signed.announcement.clone() }.sign(&node(1));
     assert!(matches!(read(&short, &node(1), NET, NOW), Err(SealError::Key(_))));
+    assert_eq!(read(&signed, &node(1), NET, NOW).unwrap(), key.public().as_bytes(), "after all of them");
 }
 
 proptest! {
