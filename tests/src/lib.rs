@@ -1,6 +1,7 @@
 //! What the end-to-end tests share: a network in this process, questions, and books that must agree.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "test support")]
 
+pub mod null;
 pub mod rogue;
 
 use std::time::Duration;

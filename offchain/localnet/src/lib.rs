@@ -444,8 +444,27 @@ impl LocalNet {
         Ok(())
     }
 
-    /// Loads the model, registers the worker's key with the GPU owner's stake and dials the proxy.
+    /// Registers the worker's key with the GPU owner's stake, loads the model and dials the proxy.
     pub async fn start_worker(&mut self) -> Result<()> {
+        let (model, engines) = (self.config.model.clone(), self.config.engines);
+        self.worker_with(move |approved: Vec<ModelHash>| async move {
+            let sealed = SealedModel::open(&model, &approved)?;
+            let engine = MistralEngine::load(sealed, MistralConfig { engines, ..MistralConfig::default() }).await?;
+            Ok(Arc::new(engine) as Arc<dyn Engine>)
+        })
+        .await
+    }
+
+    /// The same with an engine that is there already, such as one that measures or fails.
+    pub async fn start_worker_on(&mut self, engine: Arc<dyn Engine>) -> Result<()> {
+        self.worker_with(move |_| async move { Ok(engine) }).await
+    }
+
+    async fn worker_with<L, F>(&mut self, load: L) -> Result<()>
+    where
+        L: FnOnce(Vec<ModelHash>) -> F + Send + 'static,
+        F: Future<Output = Result<Arc<dyn Engine>>> + Send,
+    {
         let host = Host::new("cocoon-worker")?;
         let proxy_key = self.proxy()?.node.key().public();
         let owner = self.wallet("gpu owner")?;
@@ -458,13 +477,11 @@ impl LocalNet {
             patience: self.config.worker_patience,
             log_evidence: self.config.log_evidence,
         };
-        let (model, engines, serving) = (self.config.model.clone(), self.config.engines, node.clone());
+        let serving = node.clone();
         let worker = host
             .run(async move {
                 let approved: Vec<ModelHash> = serving.registry().models.keys().copied().collect();
-                let sealed = SealedModel::open(&model, &approved)?;
-                let engine = MistralEngine::load(sealed, MistralConfig { engines, ..MistralConfig::default() }).await?;
-                let engine: Arc<dyn Engine> = Arc::new(engine);
+                let engine = load(approved).await?;
                 Ok(Worker::new(serving, engine, config)?)
             })
             .await
