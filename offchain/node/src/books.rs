@@ -20,8 +20,8 @@ use tokio::sync::{oneshot, watch};
 
 use crate::wire::Wire;
 
-/// How long a change that nobody waits for may be kept back. A crash within that time costs nobody anything: a payer that forgot a
-/// bill is shown its own voucher for it (P2.3), and a payee that forgot an exact voucher gets the next one.
+/// How long a change that nobody waits for may be kept back. After a crash within that time a payer that forgot a bill is shown its own
+/// voucher for it (P2.3), and a payee that forgot an exact voucher has the higher one until the next (P3.7).
 const LINGER: Duration = Duration::from_millis(50);
 
 /// Something about a channel's books could not be done.
