@@ -1,6 +1,6 @@
 //! Why evidence was refused.
 
-use cocoon_protocol::{GlobalId, ImageId, NodePublicKey, Role, UnixSeconds};
+use cocoon_protocol::{Fault, FaultCode, GlobalId, ImageId, NodePublicKey, Role, UnixSeconds};
 
 use crate::collateral::{Fmspc, RootHash};
 use crate::policy::PlatformId;
@@ -211,6 +211,12 @@ impl AttestError {
     /// found in order.
     pub fn wants_collateral(&self) -> bool {
         matches!(self, Self::NoCollateral { .. } | Self::CollateralOutOfDate { .. } | Self::TcbEvaluationTooLow { .. })
+    }
+}
+
+impl From<AttestError> for Fault {
+    fn from(error: AttestError) -> Self {
+        Self::new(FaultCode::AttestationFailed, error.to_string())
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use cocoon_attest::{AttestError, PeerIdentity};
+use cocoon_attest::PeerIdentity;
 use cocoon_node::books::{BooksError, Payment};
 use cocoon_node::wire::Wire;
 use cocoon_protocol::acceptance::SignedAcceptance;
@@ -349,13 +349,12 @@ impl Exchange {
         response: ResponseHasher,
         receipt: SignedReceipt,
     ) -> Result<Finished, Fault> {
-        let attested = |e: AttestError| Fault::new(FaultCode::AttestationFailed, e.to_string());
         let expected = Expected {
             global_id: self.session.network(),
             request: self.asked.request,
             response: response.finish(),
             model: self.offer.model,
-            image: accepted.worker.attested().map_err(attested)?.image,
+            image: accepted.worker.attested()?.image,
             prompt: usage.prompt,
             completion: usage.completion,
         };

@@ -5,7 +5,6 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use cocoon_attest::AttestError;
 use cocoon_node::books::{BooksError, Earning, Payment};
 use cocoon_node::wire::{Wire, WireError};
 use cocoon_protocol::frame::{Request, ToPayee, ToPayer};
@@ -398,13 +397,12 @@ impl Relay {
         response: ResponseHasher,
     ) -> Result<(), Fault> {
         let peer = self.worker.peer().clone();
-        let attested = |e: AttestError| Fault::new(FaultCode::AttestationFailed, e.to_string());
         let expected = Expected {
             global_id: self.proxy.network(),
             request: self.request,
             response: response.finish(),
             model: self.worker.offer().model,
-            image: peer.attested().map_err(attested)?.image,
+            image: peer.attested()?.image,
             prompt: self.prompt,
             completion: usage.completion,
         };
