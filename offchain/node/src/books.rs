@@ -319,8 +319,9 @@ impl PayeeChannel {
 
     /// Takes the exact voucher after an answer in (P3.7). It only lowers what may be claimed, so nobody waits until it is durable.
     fn accept_exact(self: &Arc<Self>, voucher: &SignedVoucher, now: UnixSeconds) -> Result<(), BooksError> {
-        let version = self.books.lock().accept_exact(voucher, now)?;
-        if !self.books.lock().is_durable(version) {
+        let mut books = self.books.lock();
+        let version = books.accept_exact(voucher, now)?;
+        if !books.is_durable(version) {
             self.ledger.write_soon(Side::Payee(self.clone()));
         }
         Ok(())

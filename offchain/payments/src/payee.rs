@@ -349,20 +349,24 @@ impl PayeeBooks {
         if request.granted >= request.authorised {
             return Some(self.durable);
         }
-        let others: Nano = self.in_flight.iter().filter(|(other, _)| **other != id).map(|(_, f)| f.granted).sum();
-        let needed = self.billed.saturating_add(others).saturating_add(request.authorised);
+        let needed = self.taken_beside(id).saturating_add(request.authorised);
         // Vouchers from before a settlement may promise more than there is now.
         let enough = (needed <= self.deposit).then(|| self.vouchers.range(needed..));
         enough.into_iter().flatten().map(|(_, (_, version))| *version).min()
     }
 
+    /// What is billed, and granted to other requests than this one.
+    fn taken_beside(&self, id: RequestId) -> Nano {
+        let others = self.in_flight.iter().filter(|(other, _)| **other != id).map(|(_, f)| f.granted);
+        self.billed.saturating_add(others.sum())
+    }
+
     /// How much a request may consume in sum: what its payer allows, as far as durable vouchers cover it beside everything
     /// that is billed and granted to others. Never falls while the request is in flight.
     pub fn covered(&mut self, id: RequestId) -> Nano {
-        let others: Nano = self.in_flight.iter().filter(|(other, _)| **other != id).map(|(_, f)| f.granted).sum();
         // Vouchers from before a settlement may promise more than there is now.
         let promised = self.best_durable().min(self.deposit);
-        let room = promised.saturating_sub(self.billed.saturating_add(others));
+        let room = promised.saturating_sub(self.taken_beside(id));
         match self.in_flight.get_mut(&id) {
             None => Nano::ZERO,
             Some(request) => {

@@ -132,11 +132,14 @@ impl Proxy {
 
     async fn session(self: Arc<Self>, link: Link, from: IpAddr) {
         let role = link.peer().role;
+        let mut guest = None;
         // Workers have shown a quote; clients are anybody until they show a channel.
-        let guest = if role == Role::Client { self.lobby.enter(from) } else { None };
-        if role == Role::Client && guest.is_none() {
-            tracing::info!(%from, "a client is turned away: too many have shown no channel yet");
-            return link.close("too many clients are on their way in; dial again in a while");
+        if role == Role::Client {
+            guest = self.lobby.enter(from);
+            if guest.is_none() {
+                tracing::info!(%from, "a client is turned away: too many have shown no channel yet");
+                return link.close("too many clients are on their way in; dial again in a while");
+            }
         }
         let opening = async {
             let mut wire = Wire::new(link.accept().await.ok()?, self.patience());
