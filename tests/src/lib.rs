@@ -1,16 +1,20 @@
 //! What the end-to-end tests share: a network in this process, questions, and books that must agree.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "test support")]
 
+pub mod cpu;
 pub mod null;
 pub mod rogue;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Result;
 use cocoon_client::{Answer, AnswerEvent, Finished};
+use cocoon_link::{Expect, Link};
 use cocoon_localnet::{LocalNet, NetConfig};
+use cocoon_node::Node;
 use cocoon_protocol::openai::fold::Fold;
-use cocoon_protocol::{Fault, Nano, Tokens};
+use cocoon_protocol::{Fault, Nano, NodeKey, Role, Tokens};
 use serde_json::{Value, json};
 
 /// A question with a long answer.
@@ -31,6 +35,21 @@ pub async fn start(config: NetConfig) -> LocalNet {
     net.start_worker().await.unwrap();
     net.start_client().await.unwrap();
     net
+}
+
+/// A node beside the network's own, with a key and a store of its own.
+pub async fn another_node(net: &LocalNet, role: Role, key: NodeKey) -> Arc<Node> {
+    let mut config = net.node_config(role).await.unwrap();
+    config.store = net.dir().join(format!("{}.redb", key.public()));
+    config.key = key;
+    Node::start(config).await.unwrap()
+}
+
+/// Dials the network's proxy.
+pub async fn dial_proxy(net: &LocalNet, node: &Node) -> Link {
+    let proxy = net.proxy().unwrap();
+    let expect = Expect::node(Role::Proxy, proxy.node.key().public());
+    node.endpoint().connect(proxy.addr, &expect).await.unwrap()
 }
 
 /// A request body.

@@ -1,10 +1,9 @@
 //! A worker that says of itself what a test wants, over a true link of an approved image, and answers nothing.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use cocoon_link::{Expect, Link};
+use cocoon_link::Link;
 use cocoon_localnet::LocalNet;
 use cocoon_node::Node;
 use cocoon_node::wire::Wire;
@@ -13,6 +12,8 @@ use cocoon_protocol::frame::{Offer, SessionOpen, SessionReady, ToPayee, ToPayer}
 use cocoon_protocol::hash::request_hash;
 use cocoon_protocol::{Candidate, Fault, LogProof, NodeKey, Role, SignedAnnouncement, StdAddr, Tokens};
 use cocoon_seal::SealingKey;
+
+use crate::{another_node, dial_proxy};
 
 /// How long it waits for the proxy.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -33,13 +34,8 @@ impl Rogue {
     pub async fn dial(net: &LocalNet, owner: &str, key: NodeKey) -> Self {
         let owner = net.wallet(owner).unwrap();
         net.dao().unwrap().register_worker(&owner, &key).await.unwrap();
-        let mut config = net.node_config(Role::Worker).await.unwrap();
-        config.store = net.dir().join("rogue.redb");
-        config.key = key;
-        let node = Node::start(config).await.unwrap();
-        let proxy = net.proxy().unwrap();
-        let (addr, proxy_key): (SocketAddr, _) = (proxy.addr, proxy.node.key().public());
-        let link = node.endpoint().connect(addr, &Expect::node(Role::Proxy, proxy_key)).await.unwrap();
+        let node = another_node(net, Role::Worker, key).await;
+        let link = dial_proxy(net, &node).await;
         let mut wire = Wire::new(link.open().unwrap(), PATIENCE);
         let sealing = SealingKey::generate(&mut rand::rngs::OsRng);
         let announcement = sealing.announce(node.network(), node.now().plus(86_400), node.key());

@@ -5,30 +5,14 @@ use std::time::Duration;
 
 use cocoon_e2e::null::NullEngine;
 use cocoon_e2e::*;
-use cocoon_link::{Expect, Link};
+use cocoon_link::Link;
 use cocoon_localnet::{LocalNet, Service};
-use cocoon_node::Node;
 use cocoon_protocol::{NodeKey, Role};
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 
 /// Links without a channel that a proxy holds for one address.
 const ROOM: usize = 32;
-
-/// Dials the proxy as a client whom nobody knows, and says nothing.
-async fn strangers(net: &LocalNet, count: usize) -> (std::sync::Arc<Node>, Vec<Link>) {
-    let mut config = net.node_config(Role::Client).await.unwrap();
-    config.store = net.dir().join("stranger.redb");
-    config.key = NodeKey::from_seed(&[75; 32]);
-    let node = Node::start(config).await.unwrap();
-    let proxy = net.proxy().unwrap();
-    let expect = Expect::node(Role::Proxy, proxy.node.key().public());
-    let mut links = vec![];
-    for _ in 0..count {
-        links.push(node.endpoint().connect(proxy.addr, &expect).await.unwrap());
-    }
-    (node, links)
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn attack_75_a_crowd_of_strangers_is_bounded_served_clients_notice_nothing_and_the_door_opens_again() {
@@ -40,7 +24,12 @@ async fn attack_75_a_crowd_of_strangers_is_bounded_served_clients_notice_nothing
     net.start_client().await.unwrap();
     ask(&net, "before").await;
 
-    let (stranger, links) = strangers(&net, ROOM + 8).await;
+    // A client whom nobody knows, and who says nothing.
+    let stranger = another_node(&net, Role::Client, NodeKey::from_seed(&[75; 32])).await;
+    let mut links = vec![];
+    for _ in 0..ROOM + 8 {
+        links.push(dial_proxy(&net, &stranger).await);
+    }
     let mut leaving: FuturesUnordered<_> = links.iter().map(Link::closed).collect();
     for _ in 0..8 {
         let why = leaving.next().await.unwrap().to_string();

@@ -12,6 +12,7 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use axum::{Json, Router};
+use cocoon_e2e::cpu;
 use cocoon_e2e::null::NullEngine;
 use cocoon_engine::{Engine, Event};
 use cocoon_localnet::{LocalNet, NetConfig};
@@ -30,20 +31,6 @@ const TURNS: usize = 5;
 /// Tokens of an answer, each in a chunk of its own: the second is for the cost of a chunk.
 const SHORT: u64 = 1;
 const LONG: u64 = 65;
-
-/// CPU time by the names of this process's threads. Every runtime has its own.
-fn cpu() -> BTreeMap<String, Duration> {
-    let mut times = BTreeMap::new();
-    for thread in std::fs::read_dir("/proc/self/task").unwrap() {
-        let path = thread.unwrap().path();
-        let read = |file| std::fs::read_to_string(path.join(file));
-        // A thread may have ended by now.
-        let (Ok(name), Ok(stat)) = (read("comm"), read("schedstat")) else { continue };
-        let time = Duration::from_nanos(stat.split_whitespace().next().unwrap().parse().unwrap());
-        *times.entry(name.trim().to_owned()).or_default() += time;
-    }
-    times
-}
 
 fn runtime(name: &str) -> Runtime {
     Builder::new_multi_thread().worker_threads(2).thread_name(name).enable_all().build().unwrap()
@@ -116,7 +103,7 @@ fn load(asking: &Runtime, to: SocketAddr, (at_once, each): (usize, usize), token
     });
     let (body, url) = (body.to_string(), format!("http://{to}/v1/chat/completions"));
     let http = reqwest::Client::builder().no_proxy().build().unwrap();
-    let before = cpu();
+    let before = cpu::by_thread();
     let latencies = asking.block_on(async {
         let person = || {
             let (http, url, body) = (http.clone(), url.clone(), body.clone());
@@ -137,7 +124,7 @@ fn load(asking: &Runtime, to: SocketAddr, (at_once, each): (usize, usize), token
         let people: Vec<_> = (0..at_once).map(|_| tokio::spawn(person())).collect();
         futures::future::join_all(people).await.into_iter().flat_map(Result::unwrap).collect::<Vec<_>>()
     });
-    for (name, time) in cpu() {
+    for (name, time) in cpu::by_thread() {
         let spent = time.saturating_sub(before.get(&name).copied().unwrap_or_default());
         *measured.cpu.entry(name).or_default() += spent;
     }

@@ -17,11 +17,7 @@ const NOW: UnixSeconds = UnixSeconds(1_800_000_000);
 
 /// CPU time of all threads of this process: the signer, the checker, and the writer.
 fn cpu() -> Duration {
-    let threads = std::fs::read_dir("/proc/self/task").unwrap();
-    let of = |stat: String| stat.split_whitespace().next().unwrap().parse::<u64>().unwrap();
-    // A thread may end between the two.
-    let times = threads.filter_map(|t| std::fs::read_to_string(t.unwrap().path().join("schedstat")).ok());
-    Duration::from_nanos(times.map(of).sum())
+    cocoon_e2e::cpu::by_thread().values().sum()
 }
 
 /// One channel's two ends, with a request that is paid for.
